@@ -1,0 +1,632 @@
+"""The vocabulary of the case: what is handed from room to room, and the contracts of what can be added.
+
+Everything is a frozen value. Tables stay Ibis expressions while there are many rows; these values begin
+where there are few. `CaseDocument` is the one document from which every report, screen and `--json`
+is rendered; `document_to_json` and `document_from_json` in `case.py` write and read it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from brokenseal.wording import Phrase
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+Record: TypeAlias = Mapping[str, Any]
+"""One raw record as parsed from JSON or from a CSV row (then every value is text)."""
+
+Rows: TypeAlias = dict[str, list[dict[str, Any]]]
+"""Normalised rows by table name; a column that is left out is null. `events` holds exactly one row."""
+
+
+class Severity(StrEnum):
+    """How much depends on it, if it is what it looks like."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 for the most severe."""
+        return list(Severity).index(self)
+
+
+# ---------------------------------------------------------------- contracts of what can be added
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """A derivation done once per distinct text instead of once per record.
+
+    The columnar path hands every distinct value of `field` to `derive` and joins the result back, so
+    that both paths share one definition of how an address, a client string or a token id is read.
+
+    Attributes:
+        name: Name of the lookup, unique in its source.
+        values: From the raw table to a one-column table (`value`, string) of the texts to derive from.
+        derive: Plain function from one text to the derived columns.
+        columns: Names and Ibis types of the derived columns.
+    """
+
+    name: str
+    values: Callable[[ir.Table], ir.Table]
+    derive: Callable[[str], Mapping[str, Any]]
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columnar:
+    """The fast path of a source: whole batches as typed columns, no Python per record.
+
+    Attributes:
+        raw_schema: Field name to Ibis type of the raw record as the engine should read it; scalars are
+            strings, so that a number, a boolean and their text forms are read alike.
+        takes: True for the rows that this path may normalise; all others go one by one to
+            `Source.normalise`, which decides between normalising and rejecting.
+        lookups: Derivations per distinct text.
+        normalise: From the taken raw rows (with `record_no`, int64) and the lookup tables (by name:
+            `value` and the derived columns) to one table per table name.
+    """
+
+    raw_schema: Mapping[str, str]
+    takes: Callable[[ir.Table], ir.BooleanValue]
+    lookups: tuple[Lookup, ...]
+    normalise: Callable[[ir.Table, Mapping[str, ir.Table]], Mapping[str, ir.Table]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One kind of log.
+
+    Attributes:
+        name: Value of `events.source`.
+        title: What people call the log, in English.
+        shapes: Every value that `sniff` can give, with what it is, for the documentation.
+        fidelity: Lower reads first in one ingest: where two exports hold the same record, the richer one is kept.
+        sniff: The shape of a record, or None where this source does not know it. Looks at keys and a few
+            values only, never at file names, and never raises.
+        normalise: One record of a known shape to its rows. The reference that the columnar path must
+            equal, and the path of every record that the columnar one does not take.
+            Raises only `errors.RecordRejected`.
+        columnar: The fast path, where the source has one.
+    """
+
+    name: str
+    title: str
+    shapes: Mapping[str, str]
+    fidelity: int
+    sniff: Callable[[Record], str | None]
+    normalise: Callable[[Record], Rows]
+    columnar: Columnar | None = None
+
+
+Tables: TypeAlias = Mapping[str, "ir.Table"]
+"""The store's tables by name, cast to `schema`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One thing that a detector can say.
+
+    Phrases may use the fields that `findings.py` fills from the hits: records, actors, mailboxes,
+    addresses, sessions, objects (joined texts), n_records, n_mailboxes, first_at, last_at.
+
+    Attributes:
+        title: One line.
+        severity: If it is what it looks like.
+        attack: ATT&CK technique ids.
+        innocent: Why it might be innocent.
+        settles: What would settle it.
+        is_notice: True where it is worth a look in office hours but never opens a case by itself.
+    """
+
+    title: Phrase
+    severity: Severity
+    attack: tuple[str, ...]
+    innocent: Phrase
+    settles: Phrase
+    is_notice: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detector:
+    """One technique.
+
+    Attributes:
+        id: Stable, in the form `mail_access.first_seen_client`.
+        title: What it looks for.
+        reads: Table name to the exact columns that `find` uses.
+        needs: Coverage needs without which it cannot be assessed (see `coverage.NEEDS`).
+        variants: Name to what is said.
+        find: From the tables to rows of `schema.HIT`. Pure, engine-free, no wall clock.
+    """
+
+    id: str
+    title: Phrase
+    reads: Mapping[str, tuple[str, ...]]
+    needs: tuple[str, ...]
+    variants: Mapping[str, Variant]
+    find: Callable[[Tables], ir.Table]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporter:
+    """One output format: a pure function from the document and a language to bytes."""
+
+    name: str
+    media_type: str
+    render: Callable[[CaseDocument, str], bytes]
+
+
+# ---------------------------------------------------------------- values of the case document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cited:
+    """One record that some statement cites, with the fields a reader wants to see beside it."""
+
+    event_id: str
+    occurred_at: dt.datetime
+    operation: str | None
+    actor: str | None
+    mailbox: str | None
+    client_ip: str | None
+    client: str | None
+    app: str | None
+    session_id: str | None
+    token_id: str | None
+    object_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One record in the role it plays in a finding."""
+
+    event_id: str
+    role: str
+    occurred_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one detector says of one subject, with the records that show it.
+
+    Attributes:
+        id: First 16 hex digits of SHA-256 over detector id, variant, group key and sorted event ids.
+        evidence: By time, then event id; never empty.
+    """
+
+    id: str
+    detector_id: str
+    variant: str
+    group_key: str
+    title: Phrase
+    severity: Severity
+    is_notice: bool
+    attack: tuple[str, ...]
+    innocent: Phrase
+    settles: Phrase
+    first_at: dt.datetime
+    last_at: dt.datetime
+    evidence: tuple[Evidence, ...]
+    mailboxes: tuple[str, ...]
+    actors: tuple[str, ...]
+    addresses: tuple[str, ...]
+    sessions: tuple[str, ...]
+    objects: tuple[str, ...]
+
+
+Kind = Literal["certain", "possible", "unknowable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposedMessage:
+    """One message that a Bind record lists: read with certainty, once or often.
+
+    Counted once per (mailbox, internet_message_id). `event_ids` are sorted and never empty.
+    """
+
+    mailbox: str
+    internet_message_id: str
+    subject: str | None
+    sender: str | None
+    recipients: tuple[str, ...]
+    folder_path: str | None
+    size_bytes: int | None
+    first_at: dt.datetime
+    last_at: dt.datetime
+    entries: int
+    clients: tuple[str, ...]
+    addresses: tuple[str, ...]
+    sessions: tuple[str, ...]
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposedFolder:
+    """A folder that went to a client by Sync: all that it held then is possibly read."""
+
+    mailbox: str
+    folder_path: str | None
+    folder_id: str | None
+    first_at: dt.datetime
+    last_at: dt.datetime
+    known_messages: int | None
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenEnded:
+    """A span in which more may have been read than any record shows: the unknowable part.
+
+    Attributes:
+        reason: throttled, audit_bypassed, records_without_items, no_mail_access_log or items_unnamed.
+    """
+
+    mailbox: str
+    reason: str
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    explanation: Phrase
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxExposure:
+    """What was read of one mailbox. Every number has its kind.
+
+    Attributes:
+        certain: Distinct messages that records list.
+        possible: Distinct messages known to have stood in synchronised folders and not certain already;
+            `possible_folders` counts the folders, whose content may be larger than what is known.
+        unknowable: Number of open-ended spans.
+    """
+
+    mailbox: str
+    mailbox_key: str
+    accesses: int
+    item_entries: int
+    certain: int
+    possible: int
+    possible_folders: int
+    unknowable: int
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    clients: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What was read under one selection of mail accesses."""
+
+    selection: str
+    accesses: int
+    certain: int
+    possible: int
+    unknowable: int
+    mailboxes: tuple[MailboxExposure, ...]
+    messages: tuple[ExposedMessage, ...]
+    folders: tuple[ExposedFolder, ...]
+    open_ended: tuple[OpenEnded, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Findings that share an actor, a session, an address, an application or a victim: one story.
+
+    Attributes:
+        id: `case-` and 12 hex digits over the earliest finding's id; stable when later evidence joins.
+        links: Why its findings belong together.
+        exposure: Of the mail accesses among its evidence and under its sessions and applications.
+    """
+
+    id: str
+    title: Phrase
+    summary: tuple[Phrase, ...]
+    severity: Severity
+    mailboxes: tuple[str, ...]
+    actors: tuple[str, ...]
+    addresses: tuple[str, ...]
+    first_at: dt.datetime
+    last_at: dt.datetime
+    attack: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    links: tuple[Phrase, ...]
+    exposure: Exposure
+    next_steps: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorState:
+    """fired, quiet, or not_assessable with its reason: never a silent nothing."""
+
+    detector_id: str
+    title: Phrase
+    state: Literal["fired", "quiet", "not_assessable"]
+    reason: Phrase | None
+    findings: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Hours with nothing where the same hour of other weeks says there should be something."""
+
+    source: str
+    first_at: dt.datetime
+    last_at: dt.datetime
+    expected_records: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCoverage:
+    """From when to when one source, or one sign-in category, was delivered."""
+
+    source: str
+    title: Phrase
+    present: bool
+    records: int
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    gaps: tuple[Gap, ...]
+    without_it: Phrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxCoverage:
+    """What the logs can tell of one mailbox. None means that the logs do not say.
+
+    Attributes:
+        has_mail_access: False where the mailbox is seen in other records and never in MailItemsAccessed.
+        throttled_days: UTC days on which bind auditing stopped.
+        audit_bypassed: True where a bypass or a switched-off audit for it is on record.
+        with_session, with_token: Shares (0 to 1) of its mail accesses that carry the identifier.
+    """
+
+    mailbox: str
+    mailbox_key: str
+    has_mail_access: bool
+    accesses: int
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    throttled_days: tuple[str, ...]
+    audit_bypassed: bool | None
+    with_session: float | None
+    with_token: float | None
+    event_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Something about an input that makes it incomplete or lossy.
+
+    Attributes:
+        code: at_cap, result_count_above, flattened, truncated_json, gap or clock.
+    """
+
+    code: str
+    place: str
+    explanation: Phrase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the logs can and cannot tell. Every later statement leans on it."""
+
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    tenants: tuple[str, ...]
+    sources: tuple[SourceCoverage, ...]
+    mailboxes: tuple[MailboxCoverage, ...]
+    mail_accesses: int
+    with_session: float | None
+    with_token: float | None
+    alarms: tuple[Alarm, ...]
+    cannot_tell: tuple[Phrase, ...]
+    unmet_needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenProvenance:
+    """Was each token that read mail ever issued, as far as the logs show: counts of mail accesses.
+
+    Attributes:
+        cannot_tell_reasons: Reason code to count; the counts add up to `cannot_tell`.
+    """
+
+    issued: int
+    not_issued: int
+    cannot_tell: int
+    cannot_tell_reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """One row of the ledger as reports show it."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    shape: str | None
+    outcome: str
+    records: int
+    kept: int
+    duplicates: int
+    rejected: int
+    ignored: int
+    first_at: dt.datetime | None
+    last_at: dt.datetime | None
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """One quarantined record with what could be salvaged of it."""
+
+    path: str
+    record_no: int
+    reason: str
+    column: str | None
+    expected: str | None
+    salvaged_id: str | None
+    salvaged_operation: str | None
+    salvaged_at: dt.datetime | None
+    salvaged_actor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What came in, what was kept, what was not. Totals are over the files that are `ingested`."""
+
+    records: int
+    kept: int
+    duplicates: int
+    rejected: int
+    ignored: int
+    files: tuple[InputFile, ...]
+    quarantine: tuple[Rejected, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityCell:
+    """Mail accesses of one mailbox by one client on one UTC day."""
+
+    day: str
+    mailbox: str
+    client: str
+    accesses: int
+    item_entries: int
+    in_case: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourCell:
+    """Mail accesses in one hour of the week, Monday 0, UTC."""
+
+    weekday: int
+    hour: int
+    accesses: int
+    in_case: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixCell:
+    """Who read what: distinct messages and accesses by actor and client on a mailbox."""
+
+    mailbox: str
+    actor: str
+    client: str
+    accesses: int
+    messages: int
+    in_case: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """The series behind the pictures."""
+
+    days: tuple[ActivityCell, ...]
+    hours: tuple[HourCell, ...]
+    matrix: tuple[MatrixCell, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The first thing that a reader sees.
+
+    Attributes:
+        kind: `found` (a case stands), `nothing_found` (nothing, and the logs could have shown it) or
+            `cannot_tell` (nothing, but the logs could not have shown it).
+    """
+
+    kind: Literal["found", "nothing_found", "cannot_tell"]
+    headline: Phrase
+    reasons: tuple[Phrase, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDocument:
+    """The single document. Equal records give equal documents, except for `inputs`.
+
+    Attributes:
+        format: Version of this form; old versions still load.
+        table_versions: Version of each table that the statements were computed on.
+        cited: Every record that a finding or an exposure cites, by event id.
+    """
+
+    format: int
+    product_version: str
+    verdict: Verdict
+    cases: tuple[Case, ...]
+    notices: tuple[Finding, ...]
+    detectors: tuple[DetectorState, ...]
+    token_provenance: TokenProvenance
+    exposure: Exposure
+    coverage: Coverage
+    activity: Activity
+    inputs: Inputs
+    table_versions: dict[str, int]
+    cited: dict[str, Cited]
+
+
+# ---------------------------------------------------------------- values of ingest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One readable thing: a plain file, or a file inside containers.
+
+    Attributes:
+        path: Input as given, archive members behind `!`.
+        container: `plain`, or container kinds from the outside in joined by `/`.
+        size_bytes: Unpacked size where it is known beforehand.
+        open: Opens the unpacked bytes; can be called more than once.
+        local_path: The file itself where it is plain and on disk; None inside containers.
+    """
+
+    path: str
+    container: str
+    size_bytes: int | None
+    open: Callable[[], Any]
+    local_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FramedRecord:
+    """One record as it stands in the input.
+
+    Attributes:
+        record_no: From 1, counting every record of the input.
+        text: The record's text as recorded: JSON text, or a CSV row turned into a JSON object of texts.
+        value: The parsed record, or None where it could not be parsed.
+        reason: Why it could not be parsed, one of `schema.QUARANTINE_REASONS`, else None.
+        expected: What would have been right, where `reason` is set.
+    """
+
+    record_no: int
+    text: str
+    value: Record | None
+    reason: str | None = None
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestProgress:
+    """What a progress bar shows."""
+
+    path: str
+    bytes_done: int
+    bytes_total: int
+    records: int
+
+
+Watcher: TypeAlias = Callable[[IngestProgress], None]
+Members: TypeAlias = Iterator[Member]
