@@ -91,7 +91,9 @@ EVENT_ID = _c(
     "id in the audit log and in the sign-in log; `sha256:` and a digest of the record where the log gives no id",
     "Id, Identity, RecordId, OfficeId, id, RequestId, MessageTraceId",
 )
-OCCURRED_AT = _c("occurred_at", TIME, "When it happened, by the service's clock", "CreationTime, createdDateTime, Received")
+OCCURRED_AT = _c(
+    "occurred_at", TIME, "When it happened, by the service's clock", "CreationTime, createdDateTime, Received"
+)
 TENANT_ID = _c("tenant_id", STRING, "Tenant GUID in lower case", "OrganizationId, tenantId, AadTenantId")
 ACTOR = _c("actor", STRING, "Who acted, as the log writes it", "UserId, userPrincipalName, initiatedBy")
 ACTOR_KEY = _c("actor_key", STRING, "`actor` trimmed and in lower case, for comparison")
@@ -114,7 +116,12 @@ IP_CLASS = _c(
     "public, private, loopback, link_local, microsoft (a Microsoft back-end or egress range: never the user's own "
     "address) or invalid",
 )
-USER_AGENT = _c("user_agent", STRING, "User agent text as the log gives it", "ClientInfoString, ActorInfoString, UserAgent")
+USER_AGENT = _c(
+    "user_agent",
+    STRING,
+    "User agent text as the log gives it",
+    "ClientInfoString, ActorInfoString, UserAgent",
+)
 CLIENT_INFO = _c("client_info", STRING, "Client string as written", "ClientInfoString")
 CLIENT_TYPE = _c("client_type", STRING, "Last known `Client=` type in the client string", "ClientInfoString")
 PROTOCOL = _c(
@@ -125,7 +132,10 @@ PROTOCOL = _c(
 )
 APP_ID = _c("app_id", STRING, "Application or API through which the service was called, lower case", "AppId")
 CLIENT_APP_ID = _c(
-    "client_app_id", STRING, "The calling client where the log tells it, lower case", "ClientAppId, AppAccessContext.ClientAppId"
+    "client_app_id",
+    STRING,
+    "The calling client where the log tells it, lower case",
+    "ClientAppId, AppAccessContext.ClientAppId",
 )
 EFFECTIVE_APP = _c(
     "effective_app",
@@ -142,15 +152,30 @@ TOKEN_SUBJECT = _c("token_subject", STRING, "Object id in the token (`oid`), low
 TOKEN_TENANT_ID = _c("token_tenant_id", STRING, "Tenant in the token (`tid`), lower case", "TokenTenantId")
 OPERATION = _c("operation", STRING, "Operation as written", "Operation, ActionType")
 OPERATION_KEY = _c(
-    "operation_key", STRING, "Operation trimmed, one final full stop dropped, dashes made `-`, spaces collapsed, lower case"
+    "operation_key",
+    STRING,
+    "Operation trimmed, one final full stop dropped, dashes made `-`, spaces collapsed, lower case",
 )
 MESSAGE_ID = _c(
-    "internet_message_id", STRING, "Message-ID with angle brackets, trimmed; case kept", "InternetMessageId, message_id"
+    "internet_message_id",
+    STRING,
+    "Message-ID with angle brackets, trimmed; case kept",
+    "InternetMessageId, message_id",
 )
 SUBJECT = _c("subject", STRING, "Subject where the log gives it")
 BATCH_ID = _c("batch_id", STRING, "The ingest batch that wrote the row; visible once the ledger names it")
 
-_CLIENT = (CLIENT_IP, IP_CLASS, CLIENT_INFO, CLIENT_TYPE, PROTOCOL, USER_AGENT, APP_ID, CLIENT_APP_ID, EFFECTIVE_APP)
+_CLIENT = (
+    CLIENT_IP,
+    IP_CLASS,
+    CLIENT_INFO,
+    CLIENT_TYPE,
+    PROTOCOL,
+    USER_AGENT,
+    APP_ID,
+    CLIENT_APP_ID,
+    EFFECTIVE_APP,
+)
 _TOKEN = (SESSION_ID, TOKEN_ID_RAW, TOKEN_ID, TOKEN_FORM, TOKEN_ISSUED_AT, TOKEN_SUBJECT, TOKEN_TENANT_ID)
 
 EVENT = Table(
@@ -158,7 +183,11 @@ EVENT = Table(
     row="one distinct record of any log",
     columns=(
         EVENT_ID,
-        _c("source", STRING, "The source that read it: unified_audit, entra_sign_in, entra_audit, graph_activity, message_trace"),
+        _c(
+            "source",
+            STRING,
+            "The source that read it: unified_audit, entra_sign_in, entra_audit, graph_activity, message_trace",
+        ),
         OCCURRED_AT,
         TENANT_ID,
         OPERATION,
@@ -167,15 +196,39 @@ EVENT = Table(
         _c("workload", STRING, "Service that wrote the record", "Workload"),
         ACTOR,
         ACTOR_KEY,
-        _c("user_type", INT, "0 regular, 2 admin, 3 datacentre admin, 4 system, 5 application, 6 service principal, 10 guest", "UserType"),
+        _c(
+            "user_type",
+            INT,
+            "0 regular, 2 admin, 3 datacentre admin, 4 system, 5 application, 6 service principal, 10 guest",
+            "UserType",
+        ),
         _c("user_key", STRING, "The service's own key of the actor", "UserKey"),
-        _c("is_service", BOOL, "True where the actor is the service itself: user type 3 and an `NT AUTHORITY\\SYSTEM (` key"),
-        _c("succeeded", BOOL, "Whether the operation succeeded; null where the log does not say", "ResultStatus, status.errorCode"),
+        _c(
+            "is_service",
+            BOOL,
+            "True where the actor is the service itself: user type 3 and an `NT AUTHORITY\\SYSTEM (` key",
+        ),
+        _c(
+            "succeeded",
+            BOOL,
+            "Whether the operation succeeded; null where the log does not say",
+            "ResultStatus, status.errorCode",
+        ),
         _c("object_id", STRING, "What was acted on", "ObjectId"),
         MAILBOX_KEY,
         MAILBOX_UPN,
-        _c("logon_type", INT, "0 owner, 1 admin, 2 delegate, 3 transport, 4 system service, 6 delegated admin", "LogonType"),
-        _c("external_access", BOOL, "Actor from outside the tenant or from datacentre staff", "ExternalAccess"),
+        _c(
+            "logon_type",
+            INT,
+            "0 owner, 1 admin, 2 delegate, 3 transport, 4 system service, 6 delegated admin",
+            "LogonType",
+        ),
+        _c(
+            "external_access",
+            BOOL,
+            "Actor from outside the tenant or from datacentre staff",
+            "ExternalAccess",
+        ),
         *_CLIENT,
         *_TOKEN,
         _c("input_sha256", STRING, "SHA-256 of the input the record was first read from"),
@@ -197,8 +250,18 @@ MAIL_ACCESS = Table(
         _c("user_type", INT, "As in events", "UserType"),
         _c("logon_type", INT, "As in events", "LogonType"),
         _c("external_access", BOOL, "As in events", "ExternalAccess"),
-        _c("access_type", STRING, "bind (messages are listed) or sync (a folder went to a client)", "OperationProperties.MailAccessType"),
-        _c("is_throttled", BOOL, "True: auditing of binds stopped for up to 24 h after this; absent counts as false", "OperationProperties.IsThrottled"),
+        _c(
+            "access_type",
+            STRING,
+            "bind (messages are listed) or sync (a folder went to a client)",
+            "OperationProperties.MailAccessType",
+        ),
+        _c(
+            "is_throttled",
+            BOOL,
+            "True: auditing of binds stopped for up to 24 h after this; absent counts as false",
+            "OperationProperties.IsThrottled",
+        ),
         _c("operation_count", INT, "Items that the service says this record stands for", "OperationCount"),
         _c("item_entries", INT, "Item entries listed in this record"),
         _c("folder_id", STRING, "Folder of a sync", "Item.ParentFolder.Id"),
@@ -244,20 +307,35 @@ SIGN_IN = Table(
         ACTOR_KEY,
         _c("subject_id", STRING, "Object id of the user or service principal, lower case", "userId, Actor"),
         APP_ID,
-        _c("app_name", STRING, "Display name of the client application; not proof of identity", "appDisplayName"),
+        _c(
+            "app_name",
+            STRING,
+            "Display name of the client application; not proof of identity",
+            "appDisplayName",
+        ),
         _c("resource_id", STRING, "Application id of the resource, lower case", "resourceId, ObjectId"),
         _c("resource_name", STRING, "Display name of the resource", "resourceDisplayName"),
         CLIENT_IP,
         IP_CLASS,
         USER_AGENT,
-        _c("request_id", STRING, "Entra request id, lower case; equals the decoded token id", "id, Id, IntraSystemId"),
+        _c(
+            "request_id",
+            STRING,
+            "Entra request id, lower case; equals the decoded token id",
+            "id, Id, IntraSystemId",
+        ),
         _c("correlation_id", STRING, "Correlation id, lower case", "correlationId, InterSystemsId"),
         *_TOKEN[:4],
         _c("succeeded", BOOL, "True for error code 0", "status.errorCode, ResultType, ErrorNumber"),
         _c("error_code", INT, "Entra error code", "status.errorCode, ResultType, ErrorNumber"),
         _c("failure_reason", STRING, "Reason as the log words it", "failureReason, LogonError"),
         _c("is_interactive", BOOL, "As the log says", "isInteractive"),
-        _c("request_type", STRING, "OAuth2:Token, OAuth2:Authorize, Login:login, SAS:EndAuth …", "ExtendedProperties.RequestType"),
+        _c(
+            "request_type",
+            STRING,
+            "OAuth2:Token, OAuth2:Authorize, Login:login, SAS:EndAuth …",
+            "ExtendedProperties.RequestType",
+        ),
         _c("auth_protocol", STRING, "Protocol, such as deviceCode", "authenticationProtocol"),
         _c("client_used", STRING, "Kind of client", "clientAppUsed"),
         _c("device_id", STRING, "Device id", "deviceDetail.deviceId"),
@@ -300,17 +378,46 @@ CONFIG_CHANGE = Table(
         _c("object_id", STRING, "What was changed, as written", "ObjectId, Identity"),
         _c("target", STRING, "Mailbox, account, application or domain changed, in words", "ObjectId, Target"),
         _c("target_key", STRING, "`target` folded"),
-        _c("grantee", STRING, "Who gains by it: user given a right or role, account added", "User, Trustee, Target"),
+        _c(
+            "grantee",
+            STRING,
+            "Who gains by it: user given a right or role, account added",
+            "User, Trustee, Target",
+        ),
         _c("grantee_key", STRING, "`grantee` folded"),
-        _c("rights", STRINGS, "Rights, roles or scopes given, sorted", "AccessRights, Scope, Role.DisplayName"),
-        _c("destinations", STRINGS, "Addresses that mail is sent on to, folded and sorted", "ForwardTo, RedirectTo, BlindCopyTo, ForwardingSmtpAddress"),
-        _c("external_destinations", STRINGS, "Those of `destinations` in another domain than the actor's and the target's"),
+        _c(
+            "rights",
+            STRINGS,
+            "Rights, roles or scopes given, sorted",
+            "AccessRights, Scope, Role.DisplayName",
+        ),
+        _c(
+            "destinations",
+            STRINGS,
+            "Addresses that mail is sent on to, folded and sorted",
+            "ForwardTo, RedirectTo, BlindCopyTo, ForwardingSmtpAddress",
+        ),
+        _c(
+            "external_destinations",
+            STRINGS,
+            "Those of `destinations` in another domain than the actor's and the target's",
+        ),
         _c("rule_name", STRING, "Name of the rule", "Name"),
         _c("rule_effects", STRINGS, "forward, redirect, delete, move, mark_read, stop, bcc; sorted"),
         _c("rule_conditions", STRINGS, "Words and senders the rule looks for, as written, sorted"),
-        _c("changed_app_id", STRING, "Application that was changed or consented to, lower case", "ServicePrincipal.AppId, AppId"),
+        _c(
+            "changed_app_id",
+            STRING,
+            "Application that was changed or consented to, lower case",
+            "ServicePrincipal.AppId, AppId",
+        ),
         _c("changed_app_name", STRING, "Its display name; not proof of identity", "Target, DisplayName"),
-        _c("is_admin_consent", BOOL, "Consent for the whole organisation", "ConsentContext.IsAdminConsent, ConsentType"),
+        _c(
+            "is_admin_consent",
+            BOOL,
+            "Consent for the whole organisation",
+            "ConsentContext.IsAdminConsent, ConsentType",
+        ),
     ),
 )
 
@@ -372,12 +479,22 @@ GRAPH_REQUEST = Table(
         EVENT_ID,
         OCCURRED_AT,
         TENANT_ID,
-        _c("subject_id", STRING, "Object id of the user or service principal, lower case", "UserId, ServicePrincipalId"),
+        _c(
+            "subject_id",
+            STRING,
+            "Object id of the user or service principal, lower case",
+            "UserId, ServicePrincipalId",
+        ),
         APP_ID,
         _c("method", STRING, "HTTP method", "RequestMethod"),
         _c("uri", STRING, "Request address as written", "RequestUri"),
         _c("reads_mail", BOOL, "True for a GET of messages or mail folders"),
-        _c("mailbox_hint", STRING, "User named in the path, folded; `me` where the path says so", "RequestUri"),
+        _c(
+            "mailbox_hint",
+            STRING,
+            "User named in the path, folded; `me` where the path says so",
+            "RequestUri",
+        ),
         _c("status_code", INT, "HTTP status", "ResponseStatusCode"),
         _c("size_bytes", INT, "Size of the answer", "ResponseSizeBytes"),
         CLIENT_IP,
