@@ -44,21 +44,21 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lookup:
-    """A derivation done once per distinct text instead of once per record.
+    """Columns derived once per distinct combination of a few raw fields instead of once per record.
 
-    The columnar path hands every distinct value of `field` to `derive` and joins the result back, so
-    that both paths share one definition of how an address, a client string or a token id is read.
+    The columnar path hands every distinct combination to `derive` and joins the result back, so that both
+    paths share one definition of how an address, a client string or a token id is read.
 
     Attributes:
         name: Name of the lookup, unique in its source.
-        values: From the raw table to a one-column table (`value`, string) of the texts to derive from.
-        derive: Plain function from one text to the derived columns.
+        keys: Name to expression on the raw table, each a text (null where the record has none).
+        derive: Plain function from the keys' values to the derived columns; never raises.
         columns: Names and Ibis types of the derived columns.
     """
 
     name: str
-    values: Callable[[ir.Table], ir.Table]
-    derive: Callable[[str], Mapping[str, Any]]
+    keys: Mapping[str, Callable[[ir.Table], ir.StringValue]]
+    derive: Callable[[Mapping[str, str | None]], Mapping[str, Any]]
     columns: Mapping[str, str]
 
 
@@ -66,20 +66,23 @@ class Lookup:
 class Columnar:
     """The fast path of a source: whole batches as typed columns, no Python per record.
 
+    `takes` and `normalise` work on the raw rows with `record_no` (int64) and every column of every lookup, named
+    `<lookup>__<column>`.
+
     Attributes:
-        raw_schema: Field name to Ibis type of the raw record as the engine should read it; scalars are
+        raw_schema: Field name to Ibis type of the raw record as the engine should read it; scalars are mostly
             strings, so that a number, a boolean and their text forms are read alike.
-        takes: True for the rows that this path may normalise; all others go one by one to
+        lookups: Derivations per distinct combination of values.
+        takes: True for the rows that this path may normalise; all others (null included) go one by one to
             `Source.normalise`, which decides between normalising and rejecting.
-        lookups: Derivations per distinct text.
-        normalise: From the taken raw rows (with `record_no`, int64) and the lookup tables (by name:
-            `value` and the derived columns) to one table per table name.
+        normalise: From the taken rows to one table per table name, in any order of columns; a column that is left
+            out is null. `events` has `record_no` and one row for each row taken.
     """
 
     raw_schema: Mapping[str, str]
-    takes: Callable[[ir.Table], ir.BooleanValue]
     lookups: tuple[Lookup, ...]
-    normalise: Callable[[ir.Table, Mapping[str, ir.Table]], Mapping[str, ir.Table]]
+    takes: Callable[[ir.Table], ir.BooleanValue]
+    normalise: Callable[[ir.Table], Mapping[str, ir.Table]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,8 @@ class Source:
     """One kind of log.
 
     Attributes:
-        name: Value of `events.source`.
+        name: Unique name. Also the value of `events.source`, except that the exports of the audit log through
+            Sentinel and Defender give events of `unified_audit`, because they are the same records.
         title: What people call the log, in English.
         shapes: Every value that `sniff` can give, with what it is, for the documentation.
         fidelity: Lower reads first in one ingest: where two exports hold the same record, the richer one is kept.
@@ -97,6 +101,8 @@ class Source:
             equal, and the path of every record that the columnar one does not take.
             Raises only `errors.RecordRejected`.
         columnar: The fast path, where the source has one.
+        lossy_shapes: Those of `shapes` whose export lost nested values. They are read after all others of one
+            ingest, so that a whole copy of a record is kept rather than a cut one.
     """
 
     name: str
@@ -106,6 +112,7 @@ class Source:
     sniff: Callable[[Record], str | None]
     normalise: Callable[[Record], Rows]
     columnar: Columnar | None = None
+    lossy_shapes: frozenset[str] = frozenset()
 
 
 Tables: TypeAlias = Mapping[str, "ir.Table"]
@@ -116,8 +123,9 @@ Tables: TypeAlias = Mapping[str, "ir.Table"]
 class Variant:
     """One thing that a detector can say.
 
-    Phrases may use the fields that `findings.py` fills from the hits: records, actors, mailboxes,
-    addresses, sessions, objects (joined texts), n_records, n_mailboxes, first_at, last_at.
+    Phrases may use the fields that `findings.py` fills from the hits: subject (the group key), records, actors,
+    mailboxes, addresses, sessions, objects (joined texts), n_records, n_actors, n_mailboxes, n_objects, first_at,
+    last_at.
 
     Attributes:
         title: One line.
@@ -126,6 +134,8 @@ class Variant:
         innocent: Why it might be innocent.
         settles: What would settle it.
         is_notice: True where it is worth a look in office hours but never opens a case by itself.
+        about: What a case of it is about: findings on one account, address or application make one case. For
+            `application` the group key begins with the application's id, ended by `|` where more follows.
     """
 
     title: Phrase
@@ -134,6 +144,20 @@ class Variant:
     innocent: Phrase
     settles: Phrase
     is_notice: bool = False
+    about: Literal["account", "address", "application"] = "account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """What a detector cannot judge although its needs are met, such as mailboxes without a history.
+
+    Attributes:
+        subjects: From the tables to one row per subject: `subject` (string), `assessable` (boolean).
+        reason: Said where some subject is not assessable; may use n (how many are not) and total.
+    """
+
+    subjects: Callable[[Tables], ir.Table]
+    reason: Phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +171,7 @@ class Detector:
         needs: Coverage needs without which it cannot be assessed (see `coverage.NEEDS`).
         variants: Name to what is said.
         find: From the tables to rows of `schema.HIT`. Pure, engine-free, no wall clock.
+        limit: Which subjects it cannot judge, where that depends on more than `needs`.
     """
 
     id: str
@@ -155,6 +180,7 @@ class Detector:
     needs: tuple[str, ...]
     variants: Mapping[str, Variant]
     find: Callable[[Tables], ir.Table]
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +228,8 @@ class Finding:
     Attributes:
         id: First 16 hex digits of SHA-256 over detector id, variant, group key and sorted event ids.
         evidence: By time, then event id; never empty.
+        addresses: Public addresses only: a Microsoft address is nobody's own.
+        case_keys: What it is about, as `account:…`, `address:…` or `application:…`, sorted.
     """
 
     id: str
@@ -222,6 +250,7 @@ class Finding:
     addresses: tuple[str, ...]
     sessions: tuple[str, ...]
     objects: tuple[str, ...]
+    case_keys: tuple[str, ...] = ()
 
 
 Kind = Literal["certain", "possible", "unknowable"]
@@ -252,7 +281,13 @@ class ExposedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposedFolder:
-    """A folder that went to a client by Sync: all that it held then is possibly read."""
+    """A folder that went to a client by Sync: all that it held then is possibly read.
+
+    Attributes:
+        known_messages: Distinct messages known from other records to have stood in it then; None where no record
+            shows any, so that nothing can be said of the count. The folder may have held more.
+        records: Sync records of this folder; `event_ids` may cite the first of them only.
+    """
 
     mailbox: str
     folder_path: str | None
@@ -261,6 +296,7 @@ class ExposedFolder:
     last_at: dt.datetime
     known_messages: int | None
     event_ids: tuple[str, ...]
+    records: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,7 +445,7 @@ class Alarm:
     """Something about an input that makes it incomplete or lossy.
 
     Attributes:
-        code: at_cap, result_count_above, flattened, truncated_json, gap or clock.
+        code: at_cap, result_count_above, flattened, truncated_json, unreadable, gap or clock.
     """
 
     code: str

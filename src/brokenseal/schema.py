@@ -146,7 +146,12 @@ EFFECTIVE_APP = _c(
 SESSION_ID = _c("session_id", STRING, "Session id (`sid`), lower case", "SessionId, AppAccessContext.AADSessionId")
 TOKEN_ID_RAW = _c("token_id_raw", STRING, "Token id (`uti`) as written; case matters", "AppAccessContext.UniqueTokenId")
 TOKEN_ID = _c("token_id", STRING, "Token id decoded to its GUID; null where it is opaque or a placeholder")
-TOKEN_FORM = _c("token_form", STRING, "How the token id was written: guid, b64guid, b64ascii or opaque")
+TOKEN_FORM = _c(
+    "token_form",
+    STRING,
+    "How the token id was written: guid, b64guid, b64ascii or opaque; request_id where the log gives none and the "
+    "request id of a successful sign-in, which it equals, stands in",
+)
 TOKEN_ISSUED_AT = _c("token_issued_at", TIME, "When the token was issued (`iat`)", "AppAccessContext.IssuedAtTime")
 TOKEN_SUBJECT = _c("token_subject", STRING, "Object id in the token (`oid`), lower case", "TokenObjectId")
 TOKEN_TENANT_ID = _c("token_tenant_id", STRING, "Tenant in the token (`tid`), lower case", "TokenTenantId")
