@@ -340,8 +340,6 @@ SAMPLES = {
     # The query that made this file left every time column out, and a change without its time is none.
     "sentinel-training-lab/AuditLogs_Hunting.csv": ({"audit_log_analytics": 5}, {"activityDateTime": 5}),
     "msticpy-signins/aad_logons_SigninLogs.csv": ({"sign_in_log_analytics": 86}, {}),
-    # Five columns without a record id, record type or result: an extract that no source can vouch for.
-    "msticpy-signins/demo_exchange_data.csv": ({None: 1334}, {}),
     "golden-saml/AADAuditEvents.json": ({"audit_log_analytics": 4}, {}),
     "golden-saml/WindowsEvents.json": ({None: 38}, {}),
     "cribl/graph_rest_5THhyq.json": ({None: 1}, {}),
@@ -359,6 +357,7 @@ SAMPLES = {
 OTHERS = (
     "sentinel-training-lab/office_activity.csv",
     "sentinel-training-lab/office_activity_inbox_rule.csv",
+    "msticpy-signins/demo_exchange_data.csv",
     "golden-saml/OfficeActivityEvents.json",
     "golden-saml/Microsoft365DefenderEvents.json",
 )
