@@ -1,0 +1,45 @@
+"""Detectors: pure functions from the declared tables to hits, one file per technique.
+
+To add one: a file that exports `DETECTOR`, its line here, its case file under `tests/detectors/cases`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brokenseal.detectors import (
+    app_credential,
+    audit_off,
+    federation,
+    first_seen_client,
+    illicit_consent,
+    inbox_rule,
+    mailbox_delegation,
+    mailbox_forwarding,
+    password_spray,
+    privileged_role,
+    suspect_address,
+    token_provenance,
+    transport_rule,
+    two_hands,
+)
+
+if TYPE_CHECKING:
+    from brokenseal.model import Detector
+
+DETECTORS: tuple[Detector, ...] = (
+    password_spray.DETECTOR,
+    two_hands.DETECTOR,
+    suspect_address.DETECTOR,
+    token_provenance.DETECTOR,
+    first_seen_client.DETECTOR,
+    inbox_rule.DETECTOR,
+    transport_rule.DETECTOR,
+    mailbox_forwarding.DETECTOR,
+    mailbox_delegation.DETECTOR,
+    illicit_consent.DETECTOR,
+    app_credential.DETECTOR,
+    privileged_role.DETECTOR,
+    federation.DETECTOR,
+    audit_off.DETECTOR,
+)

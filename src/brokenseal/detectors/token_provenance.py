@@ -1,0 +1,239 @@
+"""Was the token that read the mail ever issued, as far as the sign-in logs show?
+
+A token's id is the id of the sign-in request that it came from (Microsoft Entra, "Track and investigate identity
+activities with linkable identifiers"), so a mail access can be asked for its sign-in. Silence means something only
+where the sign-in logs would have spoken; everywhere else the answer is "cannot tell", with its reason.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from brokenseal.detectors import first_seen_client
+from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of
+from brokenseal.model import Detector, Severity, TokenProvenance, Variant
+from brokenseal.wording import phrase
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from brokenseal.model import Tables
+
+READS = {
+    "mail_accesses": (
+        *first_seen_client.READS["mail_accesses"],
+        "token_id_raw",
+        "token_id",
+        "token_issued_at",
+        "token_tenant_id",
+        "auth_type",
+        "token_type",
+    ),
+    "sign_ins": ("event_id", "occurred_at", "category", "request_id", "token_id", "succeeded"),
+}
+
+REASONS = (
+    "no_token_id",  # the record carries no token id (all records before 2025, MAPI, ActiveSync)
+    "opaque_token_id",  # a placeholder or a form that nobody can decode
+    "background_service",  # minted inside Microsoft's services, without a sign-in of the customer's
+    "foreign_tenant",  # guests and partners: their sign-in is in another tenant's log
+    "no_issued_at",  # it cannot be said when the sign-in must have been
+    "sign_ins_absent",  # no sign-in log; the audit log's own sign-ins are not a list of all issued tokens
+    "non_interactive_absent",  # most Exchange tokens come from refreshes, which only that log shows
+    "outside_sign_in_window",  # issued when the sign-in logs given do not reach, or in a gap of theirs
+    "too_recent",  # the sign-in may not have arrived in the log yet
+    "only_failed_sign_in",  # the sign-in is there, and the row kept of it is a failure or an interrupt
+    "low_match_rate",  # too many or all tokens of this client have no sign-in: a gap in the log, or too few to judge
+)
+
+MARGIN_S = HOUR_S
+"""Issue time and sign-in time may differ, since older documentation lets `iat` be the time of authentication."""
+SETTLE_S = DAY_S
+"""Sign-ins arrive late; the last day of the log is pending."""
+MATCH_PERCENT = 90
+"""Of the tokens of one protocol and client, so many must have their sign-in before a miss means anything."""
+MATCH_TOKENS = 20
+"""Below this many tokens of one protocol and client, a share says nothing."""
+
+_BACKGROUND_USER_TYPES = (3, 4, 5, 6)
+_BACKGROUND_TOKEN_TYPES = ("SubstrateProcessorCallbackPft",)
+_PARTNER_USER_TYPES = (9, 10)
+_ISSUING = ("interactive", "non_interactive", "service_principal", "managed_identity", "adfs")
+
+
+def verdicts(tables: Tables) -> ir.Table:
+    """One row per mail access: was its token issued?
+
+    Returns: event_id, verdict (`issued`, `not_issued`, `cannot_tell`), reason (one of `REASONS`; null unless it
+        cannot be told). A token that any successful sign-in, or the web mail's own issuance, names was issued,
+        whatever else the record lacks.
+    """
+    judged = _judged(tables)
+    tokens = judged.filter(judged.reason.isnull()).select("token_id", "stratum", "is_issued").distinct()
+    rates = tokens.group_by("stratum").aggregate(
+        n_tokens=tokens.token_id.nunique(),
+        n_issued=tokens.token_id.nunique(where=tokens.is_issued),
+    )
+    rates = rates.filter(rates.n_tokens >= MATCH_TOKENS, rates.n_issued * 100 >= rates.n_tokens * MATCH_PERCENT).select(
+        trusted=rates.stratum
+    )
+    judged = judged.left_join(rates, judged.stratum == rates.trusted)
+    reason = ibis.cases(
+        (judged.is_issued, None),
+        (judged.reason.notnull(), judged.reason),
+        (judged.trusted.isnull(), "low_match_rate"),
+        else_=None,
+    )
+    verdict = ibis.cases((judged.is_issued, "issued"), (reason.notnull(), "cannot_tell"), else_="not_issued")
+    return judged.select(event_id=judged.event_id, verdict=verdict, reason=reason)
+
+
+def _judged(tables: Tables) -> ir.Table:
+    """Mail accesses with `is_issued`, `stratum`, and the first reason for which a miss would mean nothing."""
+    accesses = rows_of(tables, READS, "mail_accesses")
+    sign_ins = rows_of(tables, READS, "sign_ins")
+    ids = _known_ids(sign_ins)
+    accesses = accesses.left_join(ids, accesses.token_id == ids.known_id).cross_join(_coverage(sign_ins))
+    heard = _heard(accesses, sign_ins)
+    accesses = accesses.left_join(heard, accesses.event_id == heard.heard_event).drop("heard_event")
+    false = ibis.literal(value=False)
+    iat = accesses.token_issued_at
+
+    def within(first: ir.TimestampValue, last: ir.TimestampValue) -> ir.BooleanValue:
+        after = iat.delta(first, unit="second") >= MARGIN_S
+        return (after & (last.delta(iat, unit="second") >= MARGIN_S)).fill_null(false)
+
+    covered = within(accesses.i_first, accesses.i_last) & within(accesses.n_first, accesses.n_last) & accesses.heard
+    settled = accesses.n_last.delta(iat, unit="second") >= SETTLE_S
+    background = (
+        accesses.user_type.isin(_BACKGROUND_USER_TYPES).fill_null(false)
+        | (accesses.protocol == "rest_system").fill_null(false)
+        | (accesses.ip_class == "microsoft").fill_null(false)
+        | accesses.token_type.isin(_BACKGROUND_TOKEN_TYPES).fill_null(false)
+        | (accesses.auth_type.notnull() & (accesses.auth_type != "Bearer"))
+    )
+    foreign = accesses.user_type.isin(_PARTNER_USER_TYPES).fill_null(false) | (
+        accesses.token_tenant_id != accesses.tenant_id
+    ).fill_null(false)
+    reason = ibis.cases(
+        (accesses.token_id_raw.isnull() & accesses.token_id.isnull(), "no_token_id"),
+        (accesses.token_id.isnull(), "opaque_token_id"),
+        (background, "background_service"),
+        (foreign, "foreign_tenant"),
+        (iat.isnull(), "no_issued_at"),
+        (accesses.i_first.isnull(), "sign_ins_absent"),
+        (accesses.n_first.isnull(), "non_interactive_absent"),
+        (~covered.fill_null(false), "outside_sign_in_window"),
+        (~settled.fill_null(false), "too_recent"),
+        ((accesses.known_id.notnull() & ~accesses.known_ok).fill_null(false), "only_failed_sign_in"),
+        else_=None,
+    )
+    return accesses.mutate(
+        is_issued=(accesses.known_id.notnull() & accesses.known_ok).fill_null(false),
+        stratum=accesses.protocol.fill_null("").concat("|", accesses.effective_app.fill_null("")),
+        reason=reason,
+    )
+
+
+def _known_ids(sign_ins: ir.Table) -> ir.Table:
+    """Every request id and token id in the sign-in logs, and whether any row of it was a success."""
+    pairs = sign_ins.select(known_id=sign_ins.request_id, ok=_issued(sign_ins)).union(
+        sign_ins.select(known_id=sign_ins.token_id, ok=_issued(sign_ins))
+    )
+    return pairs.filter(pairs.known_id.notnull()).group_by("known_id").aggregate(known_ok=pairs.ok.any())
+
+
+def _issued(sign_ins: ir.Table) -> ir.BooleanValue:
+    # The web mail's own issuance record has no outcome: it stands for a token that was given.
+    return sign_ins.succeeded.fill_null(sign_ins.category == "owa_auth").fill_null(ibis.literal(value=False))
+
+
+def _coverage(sign_ins: ir.Table) -> ir.Table:
+    """One row: from when to when the interactive and the non-interactive log reach, null where there is none."""
+    interactive = sign_ins.category == "interactive"
+    silent = sign_ins.category == "non_interactive"
+    return sign_ins.aggregate(
+        i_first=sign_ins.occurred_at.min(where=interactive),
+        i_last=sign_ins.occurred_at.max(where=interactive),
+        n_first=sign_ins.occurred_at.min(where=silent),
+        n_last=sign_ins.occurred_at.max(where=silent),
+    )
+
+
+def _heard(accesses: ir.Table, sign_ins: ir.Table) -> ir.Table:
+    """Accesses in whose hour of issue the non-interactive log holds anything at all; the rest may lie in a gap."""
+    silent = sign_ins.filter(sign_ins.category == "non_interactive")
+    hours = silent.select(heard_hour=silent.occurred_at.truncate("h")).distinct()
+    wanted = accesses.filter(accesses.token_issued_at.notnull())
+    wanted = wanted.select(heard_event=wanted.event_id, hour=wanted.token_issued_at.truncate("h"))
+    heard = wanted.semi_join(hours, wanted.hour == hours.heard_hour).select("heard_event").distinct()
+    return heard.mutate(heard=ibis.literal(value=True))
+
+
+def find(tables: Tables) -> ir.Table:
+    """Mail accesses whose token was not issued, by client and mailbox."""
+    missing = verdicts(tables)
+    missing = missing.filter(missing.verdict == "not_issued")
+    accesses = first_seen_client.client_accesses(tables).semi_join(missing, "event_id")
+    mailbox = ibis.coalesce(accesses.mailbox_upn, accesses.mailbox_key)
+    return as_hits(
+        accesses,
+        group_key=mailbox.concat(" ", accesses.client),
+        variant=ibis.ifelse(first_seen_client.is_new(accesses), "not_issued_new_client", "not_issued"),
+        role="read",
+        about=accesses.effective_app,
+    )
+
+
+def provenance_summary(tables: Tables) -> TokenProvenance:
+    """How many mail accesses had a token that was issued, was not, or cannot be told, with the reasons."""
+    judged = verdicts(tables)
+    counts = judged.group_by(["verdict", "reason"]).aggregate(n=judged.event_id.nunique())
+    rows = counts.to_pyarrow().to_pylist()
+    total = {verdict: sum(row["n"] for row in rows if row["verdict"] == verdict) for verdict in _VERDICTS}
+    reasons = {row["reason"]: row["n"] for row in rows if row["verdict"] == "cannot_tell"}
+    return TokenProvenance(
+        issued=total["issued"],
+        not_issued=total["not_issued"],
+        cannot_tell=total["cannot_tell"],
+        cannot_tell_reasons={reason: reasons[reason] for reason in REASONS if reason in reasons},
+    )
+
+
+_VERDICTS = ("issued", "not_issued", "cannot_tell")
+_INNOCENT = phrase(
+    "Single sign-ins get lost on their way into the log. It was checked that the log covers the hour of issue, and "
+    "that nine in ten tokens of this client have their sign-in."
+)
+_SETTLES = phrase(
+    "Export the sign-ins of that hour again, all categories, and look for the token's id. "
+    "If it stays absent, ask Microsoft, and treat the mailbox as read by a stranger."
+)
+
+DETECTOR = Detector(
+    id="token.provenance",
+    title=phrase("Mail read with a token that no sign-in explains"),
+    reads=READS,
+    needs=("mail_access", "token_ids", "sign_in", "non_interactive_sign_in"),
+    variants={
+        "not_issued_new_client": Variant(
+            title=phrase("Mail of {mailboxes} was read by a new client with a token that was never issued ({objects})"),
+            severity=Severity.CRITICAL,
+            attack=("T1606", "T1550.001", "T1114.002"),
+            innocent=_INNOCENT,
+            settles=_SETTLES,
+        ),
+        # Alone it is a lead: a lost line of log looks the same. With a client nobody knows it is an alert.
+        "not_issued": Variant(
+            title=phrase("Mail of {mailboxes} was read with a token whose sign-in is missing ({objects})"),
+            severity=Severity.MEDIUM,
+            attack=("T1606", "T1550.001"),
+            innocent=_INNOCENT,
+            settles=_SETTLES,
+            is_notice=True,
+        ),
+    },
+    find=find,
+)

@@ -1,0 +1,172 @@
+"""Hits to findings: run the detectors, check what they give, group it, name it, sort it."""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant
+from brokenseal.schema import HIT
+from brokenseal.wording import Phrase, phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import ibis.expr.types as ir
+
+    from brokenseal.model import Coverage, Tables
+    from brokenseal.wording import Value
+
+SHOWN = 8
+"""So many texts are named in a sentence; the rest is counted."""
+
+_NEEDS = {
+    "mail_access": phrase("The logs hold no record of mail accesses (MailItemsAccessed)."),
+    "sign_in": phrase("The logs hold no sign-ins."),
+    "non_interactive_sign_in": phrase("The logs hold no non-interactive sign-ins."),
+    "configuration": phrase("The logs hold no configuration changes."),
+    "token_ids": phrase("The mail accesses carry no token id."),
+    "session_ids": phrase("The records carry no session id."),
+}
+
+
+def run_detectors(
+    tables: Tables, detectors: Iterable[Detector], coverage: Coverage
+) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...]]:
+    """What every detector says, and of each whether it could speak at all.
+
+    A detector runs even where one of its needs is unmet: what it finds stands, and only its silence means nothing.
+
+    Args:
+        tables: The store's tables.
+        detectors: In the order in which their states are given.
+        coverage: `unmet_needs` names what the logs lack.
+
+    Returns: Findings by severity, then time; one state per detector.
+
+    Raises:
+        ValueError: A detector gives rows of another shape than `schema.HIT`, or of a variant it does not declare.
+    """
+    findings: list[Finding] = []
+    states: list[DetectorState] = []
+    for detector in detectors:
+        found = _findings_of(detector, tables)
+        findings += found
+        states.append(_state_of(detector, tables, len(found), coverage.unmet_needs))
+    return tuple(sorted(findings, key=by_weight)), tuple(states)
+
+
+def by_weight(finding: Finding) -> tuple[int, Any, str, str, str]:
+    """The order in which findings are shown: gravest first, then earliest."""
+    return (finding.severity.rank, finding.first_at, finding.detector_id, finding.variant, finding.group_key)
+
+
+def check_hits(detector_id: str, hits: ir.Table) -> None:
+    """Refuse hits of another shape than `schema.HIT`.
+
+    Raises:
+        ValueError: A column is missing, added, out of order or of another type.
+    """
+    found = {name: dtype.copy(nullable=True) for name, dtype in hits.schema().items()}
+    declared = dict(HIT.ibis_schema().items())
+    if list(found.items()) != list(declared.items()):
+        msg = f"detector {detector_id}: hits have the columns {found}; expected {declared}"
+        raise ValueError(msg)
+
+
+def _findings_of(detector: Detector, tables: Tables) -> list[Finding]:
+    hits = detector.find(tables)
+    check_hits(detector.id, hits)
+    rows = sorted(hits.to_pyarrow().to_pylist(), key=_subject)
+    return [_finding(detector, variant, key, list(group)) for (variant, key), group in groupby(rows, key=_subject)]
+
+
+def _subject(row: dict[str, Any]) -> tuple[str, str]:
+    return (row["variant"] or "", row["group_key"] or "")
+
+
+def _finding(detector: Detector, variant_name: str, group_key: str, rows: Sequence[dict[str, Any]]) -> Finding:
+    variant = detector.variants.get(variant_name)
+    if variant is None or not group_key:
+        msg = f"detector {detector.id}: hit of variant {variant_name!r} and group {group_key!r}; expected one of "
+        raise ValueError(msg + ", ".join(detector.variants) + " and a group")
+    evidence = tuple(
+        Evidence(event_id=event_id, role=role, occurred_at=at)
+        for at, event_id, role in sorted({(row["occurred_at"], row["event_id"], row["role"]) for row in rows})
+    )
+    seen = {
+        "mailboxes": _texts(rows, "mailbox_upn"),
+        "actors": _texts(rows, "actor_key"),
+        "addresses": _texts([row for row in rows if row["ip_class"] == "public"], "client_ip"),
+        "sessions": _texts(rows, "session_id"),
+        "objects": _texts(rows, "object"),
+    }
+    event_ids = sorted({item.event_id for item in evidence})
+    values: dict[str, Value] = {name: named(texts) for name, texts in seen.items()}
+    values |= {f"n_{name}": len(texts) for name, texts in seen.items()}
+    values |= {"subject": group_key, "records": named(event_ids), "n_records": len(event_ids)}
+    values |= {"first_at": evidence[0].occurred_at, "last_at": evidence[-1].occurred_at}
+    return Finding(
+        id=_digest(detector.id, variant_name, group_key, *event_ids),
+        detector_id=detector.id,
+        variant=variant_name,
+        group_key=group_key,
+        title=filled(variant.title, values),
+        severity=variant.severity,
+        is_notice=variant.is_notice,
+        attack=variant.attack,
+        innocent=filled(variant.innocent, values),
+        settles=filled(variant.settles, values),
+        first_at=evidence[0].occurred_at,
+        last_at=evidence[-1].occurred_at,
+        evidence=evidence,
+        case_keys=_case_keys(variant, group_key, seen),
+        **seen,
+    )
+
+
+def _case_keys(variant: Variant, group_key: str, seen: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    if variant.about == "application":
+        return (f"application:{group_key.split('|', maxsplit=1)[0]}",)
+    names = seen["addresses"] if variant.about == "address" else (seen["actors"] or seen["mailboxes"])
+    return tuple(f"{variant.about}:{name}" for name in names) or (f"other:{group_key}",)
+
+
+def _texts(rows: Sequence[dict[str, Any]], column: str) -> tuple[str, ...]:
+    return tuple(sorted({row[column] for row in rows if row[column]}))
+
+
+def named(texts: Sequence[str]) -> str:
+    """Texts in one line: the first few by name, the rest as a number."""
+    shown = ", ".join(texts[:SHOWN])
+    return f"{shown} (+{len(texts) - SHOWN})" if len(texts) > SHOWN else shown or "–"
+
+
+def filled(template: Phrase, values: dict[str, Value]) -> Phrase:
+    """The phrase with those of the values that its template names."""
+    fields = {field for _, field, _, _ in string.Formatter().parse(template.template) if field}
+    return Phrase(template=template.template, values={name: values[name] for name in sorted(fields)})
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _state_of(detector: Detector, tables: Tables, found: int, unmet: tuple[str, ...]) -> DetectorState:
+    reason = next((_NEEDS[need] for need in detector.needs if need in unmet), None)
+    blind = reason is not None
+    if reason is None and detector.limit is not None:
+        subjects = detector.limit.subjects(tables).to_pyarrow().to_pylist()
+        without = sum(1 for row in subjects if not row["assessable"])
+        blind = bool(subjects) and without == len(subjects)
+        if without:
+            reason = filled(detector.limit.reason, {"n": without, "total": len(subjects)})
+    return DetectorState(
+        detector_id=detector.id,
+        title=detector.title,
+        state="fired" if found else "not_assessable" if blind else "quiet",
+        reason=reason,
+        findings=found,
+    )

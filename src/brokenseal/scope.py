@@ -1,0 +1,381 @@
+"""Findings to cases: one story per account, address or application, with the reasons why things belong together.
+
+- Findings on one account make one case while no fourteen days lie between them; so do findings that share a session.
+- Findings on one application, and tries of passwords from one address, make one case each.
+- A notice never opens a case. It joins one that its own account, application, address or session already has.
+- Cases that touch (an account of one acted in the other, or was guessed from its address) are named in each other's
+  links and stay apart, because different people must act on them.
+
+Nothing is ever joined through a Microsoft address, or through an address alone: many people share those.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from brokenseal.findings import by_weight, named
+from brokenseal.wording import phrase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from brokenseal.model import Finding, Severity, Tables
+    from brokenseal.wording import Phrase
+
+ACCOUNT_GAP = dt.timedelta(days=14)
+"""Findings on one account that lie further apart are two stories."""
+
+_TAKEN_OVER = frozenset(("T1078.004", "T1539", "T1550.004"))
+_READ = "T1114.002"
+_RULES = frozenset(("T1114.003", "T1564.008"))
+_RIGHTS = frozenset(("T1098.002", "T1098.003", "T1136.003"))
+_APPLICATIONS = frozenset(("T1528", "T1098.001"))
+_PASSWORDS = frozenset(("T1110.001", "T1110.003"))
+_SWITCHES = frozenset(("T1562.008", "T1484.002"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseDraft:
+    """A case without its exposure.
+
+    Attributes:
+        access_ids: Event ids of the mail accesses whose content counts as read in this case: those among the
+            evidence, and those under the sessions and the application of its findings. Sorted.
+    """
+
+    id: str
+    title: Phrase
+    summary: tuple[Phrase, ...]
+    severity: Severity
+    mailboxes: tuple[str, ...]
+    actors: tuple[str, ...]
+    addresses: tuple[str, ...]
+    first_at: dt.datetime
+    last_at: dt.datetime
+    attack: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    links: tuple[Phrase, ...]
+    next_steps: tuple[Phrase, ...]
+    access_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Cases, gravest first, and the notices that belong to none."""
+
+    cases: tuple[CaseDraft, ...]
+    notices: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Findings of one case: those that opened it and the notices that joined it."""
+
+    id: str
+    opened: tuple[Finding, ...]
+    joined: tuple[Finding, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(sorted((*self.opened, *self.joined), key=_by_time))
+
+    @property
+    def keys(self) -> frozenset[str]:
+        return frozenset(key for finding in self.opened for key in finding.case_keys)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The accounts, addresses or applications that the case is about."""
+        return tuple(sorted(key.split(":", 1)[1] for key in self.keys if key.startswith(f"{kind}:")))
+
+
+def cases_of(findings: Sequence[Finding], tables: Tables) -> Grouping:
+    """Group findings into cases.
+
+    Args:
+        findings: As `findings.run_detectors` gives them, in any order.
+        tables: `mail_accesses` is read, to find the accesses under the sessions and applications of each case.
+
+    Returns: Every finding once, in one case or among the notices. The id of a case is that of its earliest finding's
+        first record, so that later evidence does not change it.
+    """
+    opening = sorted((finding for finding in findings if not finding.is_notice), key=_by_time)
+    groups = [_Group(id=_case_id(members), opened=tuple(members), joined=()) for members in _components(opening)]
+    notices = sorted((finding for finding in findings if finding.is_notice), key=_by_time)
+    joined: dict[str, list[Finding]] = defaultdict(list)
+    left = []
+    for notice in notices:
+        home = next((group for group in groups if _joins(notice, group)), None)
+        if home is None:
+            left.append(notice)
+        else:
+            joined[home.id].append(notice)
+    groups = [_Group(id=group.id, opened=group.opened, joined=tuple(joined[group.id])) for group in groups]
+    accesses = _accesses(groups, tables)
+    drafts = [_draft(group, groups, accesses[group.id]) for group in groups]
+    # Of two cases equally grave, the one that more speaks for comes first.
+    drafts.sort(key=lambda draft: (draft.severity.rank, -len(draft.findings), draft.first_at, draft.id))
+    return Grouping(cases=tuple(drafts), notices=tuple(sorted(left, key=by_weight)))
+
+
+def _by_time(finding: Finding) -> tuple[dt.datetime, str, str, str, str]:
+    return (
+        finding.first_at,
+        finding.evidence[0].event_id,
+        finding.detector_id,
+        finding.group_key,
+        finding.variant,
+    )
+
+
+def _case_id(members: Sequence[Finding]) -> str:
+    first = min(members, key=_by_time)
+    # Neither the variant nor the number of records may enter: both change when later evidence joins the finding.
+    text = f"{first.detector_id}\n{first.group_key}\n{first.evidence[0].event_id}"
+    return f"case-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def _components(opening: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings joined by what they are about, or by a session, in order of time."""
+    parents = list(range(len(opening)))
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
+
+    for run in _joined_runs(opening):
+        for index in run[1:]:
+            parents[root(index)] = root(run[0])
+    components: dict[int, list[Finding]] = defaultdict(list)
+    for index, finding in enumerate(opening):
+        components[root(index)].append(finding)
+    return list(components.values())
+
+
+def _joined_runs(opening: Sequence[Finding]) -> list[list[int]]:
+    """Indices of findings that share an account without a long gap, an application, an address or a session."""
+    by_key: dict[str, list[int]] = defaultdict(list)
+    for index, finding in enumerate(opening):
+        sessions = finding.sessions if _is_account(finding) else ()
+        for key in (*finding.case_keys, *(f"session:{session}" for session in sessions)):
+            by_key[key].append(index)
+    runs: list[list[int]] = []
+    for key, indices in by_key.items():
+        runs += _runs(indices, opening) if key.startswith("account:") else [indices]
+    return runs
+
+
+def _is_account(finding: Finding) -> bool:
+    return any(key.startswith("account:") for key in finding.case_keys)
+
+
+def _runs(indices: Sequence[int], findings: Sequence[Finding]) -> list[list[int]]:
+    """Indices of findings in order of time, split where no finding reaches over more than `ACCOUNT_GAP`."""
+    runs: list[list[int]] = []
+    reached: dt.datetime | None = None
+    for index in indices:
+        if reached is None or findings[index].first_at - reached > ACCOUNT_GAP:
+            runs.append([])
+        runs[-1].append(index)
+        reached = max(reached or findings[index].last_at, findings[index].last_at)
+    return runs
+
+
+def _joins(notice: Finding, group: _Group) -> bool:
+    if _is_account(notice):
+        first = min(finding.first_at for finding in group.opened) - ACCOUNT_GAP
+        last = max(finding.last_at for finding in group.opened) + ACCOUNT_GAP
+        near = notice.first_at <= last and notice.last_at >= first
+        sessions = {session for finding in group.opened if _is_account(finding) for session in finding.sessions}
+        return near and bool(group.keys.intersection(notice.case_keys) or sessions.intersection(notice.sessions))
+    return bool(group.keys.intersection(notice.case_keys))
+
+
+def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, ...]]:
+    """Per case, the mail accesses among its evidence and under its sessions and applications."""
+    groups = list(groups)
+    ids = {group.id: {item.event_id for finding in group.findings for item in finding.evidence} for group in groups}
+    # A notice's session may be the owner's own: only sessions of findings that opened the case count.
+    sessions = {group.id: {name for finding in group.opened for name in finding.sessions} for group in groups}
+    apps = {group.id: set(group.names("application")) for group in groups}
+    wanted_ids = sorted(set().union(*ids.values()))
+    wanted_sessions = sorted(set().union(*sessions.values()))
+    wanted_apps = sorted(set().union(*apps.values()))
+    if not groups:
+        return {}
+    table = tables["mail_accesses"]
+    table = table.filter(
+        table.event_id.isin(wanted_ids)
+        | table.session_id.isin(wanted_sessions)
+        | table.effective_app.isin(wanted_apps)
+        | table.client_app_id.isin(wanted_apps)
+    )
+    rows = table.select("event_id", "session_id", "effective_app", "client_app_id").distinct().to_pyarrow().to_pylist()
+    return {
+        group.id: tuple(
+            sorted(
+                {
+                    row["event_id"]
+                    for row in rows
+                    if row["event_id"] in ids[group.id]
+                    or row["session_id"] in sessions[group.id]
+                    or row["effective_app"] in apps[group.id]
+                    or row["client_app_id"] in apps[group.id]
+                }
+            )
+        )
+        for group in groups
+    }
+
+
+def _draft(group: _Group, groups: Sequence[_Group], access_ids: tuple[str, ...]) -> CaseDraft:
+    findings = group.findings
+    attack = tuple(sorted({technique for finding in findings for technique in finding.attack}))
+    return CaseDraft(
+        id=group.id,
+        title=_title(group),
+        summary=tuple(finding.title for finding in findings),
+        severity=min((finding.severity for finding in group.opened), key=lambda severity: severity.rank),
+        mailboxes=_together(finding.mailboxes for finding in findings),
+        actors=_together(finding.actors for finding in findings),
+        addresses=_together(finding.addresses for finding in findings),
+        first_at=min(finding.first_at for finding in findings),
+        last_at=max(finding.last_at for finding in findings),
+        attack=attack,
+        findings=findings,
+        links=(*_own_links(group), *_links_between(group, groups)),
+        next_steps=_next_steps(group, frozenset(attack)),
+        access_ids=access_ids,
+    )
+
+
+def _together(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({text for part in texts for text in part}))
+
+
+def _title(group: _Group) -> Phrase:
+    gravest = min(group.opened, key=by_weight)
+    attack = {technique for finding in group.opened for technique in finding.attack}
+    accounts = named(group.names("account"))
+    more = len(group.findings) - 1
+    if group.names("account") and attack & _TAKEN_OVER and _READ in attack:
+        return phrase("The account {account} was taken over, and mail was read with it", account=accounts)
+    if group.names("account") and attack & _TAKEN_OVER:
+        return phrase("The account {account} was taken over", account=accounts)
+    if group.names("account") and more:
+        return phrase("The account {account} did {number} suspicious things", account=accounts, number=more + 1)
+    if group.names("address") and more:
+        return phrase(
+            "Passwords were tried on several accounts from {address}, {number} times over",
+            address=named(group.names("address")),
+            number=sum(1 for finding in group.opened if _PASSWORDS.intersection(finding.attack)),
+        )
+    return gravest.title
+
+
+def _own_links(group: _Group) -> list[Phrase]:
+    """Why the findings of the case belong together."""
+    numbers = {key: sum(1 for finding in group.opened if key in finding.case_keys) for key in sorted(group.keys)}
+    links = [_about(key, number) for key, number in numbers.items() if number > 1]
+    shared = _counted(finding.sessions for finding in group.opened if _is_account(finding))
+    links += [
+        phrase("{number} findings share the session {session}.", number=number, session=session)
+        for session, number in shared.items()
+        if number > 1
+    ]
+    if group.joined:
+        links.append(
+            phrase(
+                "{number} finding(s) would be no more than a notice alone; they count here because the same account, "
+                "application, address or session did it.",
+                number=len(group.joined),
+            )
+        )
+    return links
+
+
+def _about(key: str, number: int) -> Phrase:
+    kind, _, name = key.partition(":")
+    if kind == "account":
+        return phrase("{number} findings are about the account {account}.", number=number, account=name)
+    if kind == "application":
+        return phrase("{number} findings are about the application {application}.", number=number, application=name)
+    if kind == "address":
+        return phrase("{number} bursts of tries came from {address}.", number=number, address=name)
+    return phrase("{number} findings are about {subject}.", number=number, subject=name)
+
+
+def _counted(texts: Iterable[tuple[str, ...]]) -> Mapping[str, int]:
+    counts: dict[str, int] = defaultdict(int)
+    for part in texts:
+        for text in part:
+            counts[text] += 1
+    return dict(sorted(counts.items()))
+
+
+def _links_between(group: _Group, groups: Sequence[_Group]) -> list[Phrase]:
+    """How the case touches others: by an account that acted in both, or by an address that was guessed from."""
+    links: list[Phrase] = []
+    for other in groups:
+        if other.id == group.id:
+            continue
+        accounts = sorted(_acting(group).intersection(_acting(other)))
+        addresses = sorted(
+            set(group.names("address")).intersection(_together(finding.addresses for finding in other.opened))
+            | set(other.names("address")).intersection(_together(finding.addresses for finding in group.opened))
+        )
+        if addresses:
+            links.append(
+                phrase("See also {case}: the address {address} is in both.", case=other.id, address=named(addresses))
+            )
+        elif accounts:
+            links.append(
+                phrase("See also {case}: the account {account} is in both.", case=other.id, account=named(accounts))
+            )
+    return links
+
+
+def _acting(group: _Group) -> frozenset[str]:
+    """Accounts that did something in the case; those on which passwords were tried did nothing."""
+    acted = (finding for finding in group.opened if not any(key.startswith("address:") for key in finding.case_keys))
+    return frozenset(_together(finding.actors for finding in acted))
+
+
+def _next_steps(group: _Group, attack: frozenset[str]) -> tuple[Phrase, ...]:
+    """What to do now, most urgent first."""
+    steps = [phrase("Keep the exports and this report before you change anything; they are the evidence.")]
+    accounts = named(group.names("account"))
+    if attack & _TAKEN_OVER and group.names("account"):
+        steps.append(
+            phrase(
+                "Reset the password of {account}, revoke all its sessions, and check its sign-in methods and devices.",
+                account=accounts,
+            )
+        )
+    if attack & _RULES:
+        steps.append(
+            phrase("Export and then remove the rules and forwarding named here; look for the same in other mailboxes.")
+        )
+    if attack & _RIGHTS:
+        steps.append(
+            phrase("Take back the roles and mailbox rights named here, and disable the accounts that nobody knows.")
+        )
+    if attack & _APPLICATIONS:
+        steps.append(phrase("Disable the application, remove its grants and credentials, and find all who consented."))
+    if attack & _PASSWORDS:
+        steps.append(
+            phrase(
+                "Block {address}, look at every success from it, and require a second factor.",
+                address=named(_together(finding.addresses for finding in group.opened)),
+            )
+        )
+    if attack & _SWITCHES:
+        steps.append(phrase("Put back what was switched, and treat the time between as not logged."))
+    if _READ in attack:
+        steps.append(phrase("Tell the owners which messages were read; the list stands under this case."))
+    return tuple(steps)

@@ -1,0 +1,244 @@
+"""Findings become cases: one story per account, address or application, with reasons, and ids that stay."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brokenseal.model import Evidence, Finding, Severity
+from brokenseal.scope import cases_of
+from brokenseal.wording import phrase, say
+from support import make_tables
+
+AT = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
+ANNA, BERT = "anna@corp.example", "bert@corp.example"
+
+
+def finding(name, *keys, day=0, days=0, notice=False, attack=("T1564.008",), severity=Severity.HIGH, **seen):
+    return Finding(
+        id=name,
+        detector_id=f"config.{name}",
+        variant="v",
+        group_key=name,
+        title=phrase("Title of {name}", name=name),
+        severity=severity,
+        is_notice=notice,
+        attack=attack,
+        innocent=phrase(""),
+        settles=phrase(""),
+        first_at=AT + dt.timedelta(days=day),
+        last_at=AT + dt.timedelta(days=day + days),
+        evidence=(Evidence(event_id=f"e-{name}", role="rule", occurred_at=AT + dt.timedelta(days=day)),),
+        case_keys=keys,
+        **{part: tuple(seen.get(part, ())) for part in ("mailboxes", "actors", "addresses", "sessions", "objects")},
+    )
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return make_tables(
+        {
+            "mail_accesses": [
+                {"event_id": "e-read"},
+                {"event_id": "m1", "session_id": "s1"},
+                {"event_id": "m2", "session_id": "s2"},
+                {"event_id": "m3", "effective_app": "app"},
+                {"event_id": "m4", "client_app_id": "app", "session_id": "s1"},
+                {"event_id": "m5"},
+            ]
+        }
+    )
+
+
+def members(grouping):
+    return sorted(sorted(found.id for found in case.findings) for case in grouping.cases)
+
+
+def test_findings_on_one_account_are_one_case_while_no_fortnight_lies_between(tables):
+    account = f"account:{ANNA}"
+    grouping = cases_of(
+        [
+            finding("a", account, day=0, days=5),
+            finding("b", account, day=19),
+            finding("c", account, day=34),
+            finding("d", f"account:{BERT}", day=1),
+        ],
+        tables,
+    )
+    assert members(grouping) == [["a", "b"], ["c"], ["d"]]
+
+
+def test_a_session_joins_accounts_and_an_address_does_not(tables):
+    grouping = cases_of(
+        [
+            finding("a", f"account:{ANNA}", sessions=["s1"], addresses=["9.9.9.9"]),
+            finding("b", f"account:{BERT}", sessions=["s1"], day=40),
+            finding("c", "account:c@corp.example", addresses=["9.9.9.9"]),
+        ],
+        tables,
+    )
+    assert members(grouping) == [["a", "b"], ["c"]]
+
+
+def test_an_application_and_an_address_are_cases_of_their_own_linked_to_the_account(tables):
+    takeover = finding(
+        "guess",
+        f"account:{ANNA}",
+        actors=[ANNA],
+        addresses=["9.9.9.9"],
+        attack=("T1078.004",),
+        severity=Severity.CRITICAL,
+    )
+    consent = finding("consent", "application:app", actors=[ANNA, BERT], attack=("T1528",))
+    sprays = [
+        finding(
+            f"spray{day}", "address:9.9.9.9", day=day, actors=[ANNA, BERT], addresses=["9.9.9.9"], attack=("T1110.003",)
+        )
+        for day in (0, 60)
+    ]
+    grouping = cases_of([consent, *sprays, takeover], tables)
+    assert members(grouping) == [["consent"], ["guess"], ["spray0", "spray60"]]
+
+    by_member = {case.findings[0].id: case for case in grouping.cases}
+    account, address, application = by_member["guess"], by_member["spray0"], by_member["consent"]
+    assert grouping.cases[0] is account
+    assert {say(link, "en") for link in account.links} == {
+        f"See also {address.id}: the address 9.9.9.9 is in both.",
+        f"See also {application.id}: the account {ANNA} is in both.",
+    }
+    assert [say(link, "en") for link in application.links] == [f"See also {account.id}: the account {ANNA} is in both."]
+    assert [say(link, "en") for link in address.links] == [
+        "2 bursts of tries came from 9.9.9.9.",
+        f"See also {account.id}: the address 9.9.9.9 is in both.",
+    ]
+    assert say(account.title, "en") == f"The account {ANNA} was taken over"
+    assert say(address.title, "en") == "Passwords were tried on several accounts from 9.9.9.9, 2 times over"
+    assert say(application.title, "en") == "Title of consent"
+
+
+def test_a_notice_never_opens_a_case_and_joins_one_of_the_same_account(tables):
+    notices = [
+        finding("near", f"account:{ANNA}", day=10, notice=True, severity=Severity.CRITICAL),
+        finding("far", f"account:{ANNA}", day=15, notice=True),
+        finding("other", f"account:{BERT}", notice=True, severity=Severity.LOW),
+        finding("session", f"account:{BERT}", notice=True, sessions=["s1"]),
+    ]
+    assert cases_of(notices, tables).cases == ()
+    assert [found.id for found in cases_of(notices, tables).notices] == ["near", "session", "far", "other"]
+
+    grouping = cases_of([finding("rule", f"account:{ANNA}", sessions=["s1"]), *notices], tables)
+    (case,) = grouping.cases
+    assert sorted(found.id for found in case.findings) == ["near", "rule", "session"]
+    assert case.severity is Severity.HIGH, "a notice does not raise the case"
+    assert [found.id for found in grouping.notices] == ["far", "other"]
+    assert say(case.links[-1], "en").startswith("2 finding(s) would be no more than a notice alone")
+
+
+def test_the_id_stays_when_later_evidence_joins(tables):
+    early = finding("early", f"account:{ANNA}", day=3)
+    (before,) = cases_of([early], tables).cases
+    later = [finding("later", f"account:{ANNA}", day=5), finding("notice", f"account:{ANNA}", day=1, notice=True)]
+    grown = Evidence(event_id="e-more", role="read", occurred_at=AT + dt.timedelta(days=4))
+    changed = {slot: getattr(early, slot) for slot in early.__dataclass_fields__}
+    changed |= {"id": "other", "variant": "graver", "evidence": (*early.evidence, grown)}
+    (after,) = cases_of([Finding(**changed), *later], tables).cases
+    assert before.id == after.id
+    assert before.id.startswith("case-")
+    assert len(before.id) == len("case-") + 12
+
+
+def test_accesses_of_a_case_are_its_evidence_and_those_under_its_sessions_and_applications(tables):
+    grouping = cases_of(
+        [
+            finding("read", f"account:{ANNA}", sessions=["s1"]),
+            finding("notice", f"account:{ANNA}", sessions=["s2"], notice=True),
+            finding("consent", "application:app"),
+        ],
+        tables,
+    )
+    assert {case.findings[-1].id: case.access_ids for case in grouping.cases} == {
+        "read": ("e-read", "m1", "m4"),
+        "consent": ("m3", "m4"),
+    }
+
+
+def test_a_case_says_who_what_and_what_to_do(tables):
+    (case,) = cases_of(
+        [
+            finding(
+                "guess", f"account:{ANNA}", actors=[ANNA], addresses=["9.9.9.9"], attack=("T1110", "T1078.004"), day=1
+            ),
+            finding(
+                "read", f"account:{ANNA}", actors=[ANNA], mailboxes=[ANNA, BERT], attack=("T1114.002",), day=2, days=1
+            ),
+        ],
+        tables,
+    ).cases
+    assert say(case.title, "en") == f"The account {ANNA} was taken over, and mail was read with it"
+    assert [say(line, "en") for line in case.summary] == ["Title of guess", "Title of read"]
+    assert (case.mailboxes, case.actors, case.addresses) == ((ANNA, BERT), (ANNA,), ("9.9.9.9",))
+    assert (case.first_at, case.last_at) == (AT + dt.timedelta(days=1), AT + dt.timedelta(days=3))
+    assert case.attack == ("T1078.004", "T1110", "T1114.002")
+    assert [say(link, "en") for link in case.links] == [f"2 findings are about the account {ANNA}."]
+    assert [say(step, "en") for step in case.next_steps] == [
+        "Keep the exports and this report before you change anything; they are the evidence.",
+        f"Reset the password of {ANNA}, revoke all its sessions, and check its sign-in methods and devices.",
+        "Tell the owners which messages were read; the list stands under this case.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("technique", "step"),
+    [
+        ("T1564.008", "Export and then remove the rules"),
+        ("T1098.003", "Take back the roles"),
+        ("T1528", "Disable the application"),
+        ("T1110.003", "Block 9.9.9.9"),
+        ("T1562.008", "Put back what was switched"),
+    ],
+)
+def test_next_steps_follow_the_techniques(tables, technique, step):
+    (case,) = cases_of([finding("x", f"account:{ANNA}", attack=(technique,), addresses=["9.9.9.9"])], tables).cases
+    assert len(case.next_steps) == 2
+    assert say(case.next_steps[1], "en").startswith(step)
+
+
+def test_nothing_found_is_no_case(tables):
+    grouping = cases_of([], tables)
+    assert (grouping.cases, grouping.notices) == ((), ())
+
+
+SUBJECTS = [f"account:{ANNA}", f"account:{BERT}", "application:app", "address:9.9.9.9"]
+drawn = st.lists(
+    st.tuples(
+        st.sampled_from(SUBJECTS),
+        st.integers(0, 60),
+        st.integers(0, 3),
+        st.booleans(),
+        st.sampled_from([(), ("s1",), ("s2",)]),
+        st.sampled_from(list(Severity)),
+    ),
+    max_size=8,
+)
+
+
+@given(drawn, st.integers(0, 9))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_every_finding_has_one_place_and_order_changes_nothing(tables, drawn, seed):
+    findings = [
+        finding(f"f{number}", key, day=day, days=days, notice=notice, sessions=sessions, severity=severity)
+        for number, (key, day, days, notice, sessions, severity) in enumerate(drawn)
+    ]
+    grouping = cases_of(findings, tables)
+    placed = [found.id for case in grouping.cases for found in case.findings] + [found.id for found in grouping.notices]
+    assert sorted(placed) == sorted(found.id for found in findings)
+    assert all(any(not found.is_notice for found in case.findings) for case in grouping.cases)
+    ranks = [case.severity.rank for case in grouping.cases]
+    assert ranks == sorted(ranks)
+    assert len({case.id for case in grouping.cases}) == len(grouping.cases)
+    shuffled = random.Random(seed).sample(findings, len(findings))
+    assert cases_of(shuffled, tables) == grouping
