@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import ibis.expr.types as ir
+    import pyarrow as pa
 
     from brokenseal.model import Coverage, Tables
     from brokenseal.wording import Value
@@ -49,13 +50,29 @@ def run_detectors(
     Raises:
         ValueError: A detector gives rows of another shape than `schema.HIT`, or of a variant it does not declare.
     """
-    findings: list[Finding] = []
-    states: list[DetectorState] = []
-    for detector in detectors:
-        found = _findings_of(detector, tables)
-        findings += found
-        states.append(_state_of(detector, tables, len(found), coverage.unmet_needs))
-    return tuple(sorted(findings, key=by_weight)), tuple(states)
+    listed = tuple(detectors)
+    hits = _all_hits(listed, tables)
+    findings = {detector.id: _findings_of(detector, hits[detector.id]) for detector in listed}
+    states = tuple(
+        _state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed
+    )
+    return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
+
+
+def _all_hits(detectors: Sequence[Detector], tables: Tables) -> dict[str, pa.Table]:
+    """The hits of every detector by its id; those that join on others run last and are given what those found."""
+    import ibis
+
+    wanted = {other for detector in detectors for other in detector.after}
+    hits: dict[str, pa.Table] = {}
+    known = dict(tables)
+    for detector in sorted(detectors, key=lambda each: bool(each.after)):
+        expression = detector.find(known)
+        check_hits(detector.id, expression)
+        hits[detector.id] = expression.to_pyarrow()
+        if detector.id in wanted:
+            known[f"hits:{detector.id}"] = ibis.memtable(hits[detector.id], schema=HIT.ibis_schema())
+    return hits
 
 
 def by_weight(finding: Finding) -> tuple[int, Any, str, str, str]:
@@ -76,10 +93,8 @@ def check_hits(detector_id: str, hits: ir.Table) -> None:
         raise ValueError(msg)
 
 
-def _findings_of(detector: Detector, tables: Tables) -> list[Finding]:
-    hits = detector.find(tables)
-    check_hits(detector.id, hits)
-    rows = sorted(hits.to_pyarrow().to_pylist(), key=_subject)
+def _findings_of(detector: Detector, hits: pa.Table) -> list[Finding]:
+    rows = sorted(hits.to_pylist(), key=_subject)
     return [_finding(detector, variant, key, list(group)) for (variant, key), group in groupby(rows, key=_subject)]
 
 

@@ -172,6 +172,8 @@ class Detector:
         variants: Name to what is said.
         find: From the tables to rows of `schema.HIT`. Pure, engine-free, no wall clock.
         limit: Which subjects it cannot judge, where that depends on more than `needs`.
+        after: Ids of detectors whose hits it joins on; the runner hands them over as the table `hits:<id>`, so
+            that they are computed once.
     """
 
     id: str
@@ -181,6 +183,7 @@ class Detector:
     variants: Mapping[str, Variant]
     find: Callable[[Tables], ir.Table]
     limit: Limit | None = None
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -594,12 +597,14 @@ class CaseDocument:
 
     Attributes:
         format: Version of this form; old versions still load.
+        simulated: True where a tenant in it is one that the product made up: every rendering says so.
         table_versions: Version of each table that the statements were computed on.
         cited: Every record that a finding or an exposure cites, by event id.
     """
 
     format: int
     product_version: str
+    simulated: bool = False
     verdict: Verdict
     cases: tuple[Case, ...]
     notices: tuple[Finding, ...]

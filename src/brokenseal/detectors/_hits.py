@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from brokenseal.model import Tables
+    from brokenseal.model import Detector, Tables
 
 DAY_S = 86_400
 HOUR_S = 3_600
@@ -63,6 +63,12 @@ def as_hits(
     hits = table.select(**columns).distinct()
     # Evidence without a time or an id cannot be shown or cited.
     return hits.filter(hits.event_id.notnull(), hits.occurred_at.notnull())
+
+
+def hits_of(tables: Tables, detector: Detector) -> ir.Table:
+    """What another detector found: its hits where the runner has them at hand, else its own expression."""
+    found = tables.get(f"hits:{detector.id}")
+    return detector.find(tables) if found is None else found
 
 
 def together(first: ir.Table, *others: ir.Table) -> ir.Table:

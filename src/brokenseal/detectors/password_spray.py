@@ -63,12 +63,6 @@ def find(tables: Tables) -> ir.Table:
     )
 
 
-def guesses(tables: Tables) -> ir.Table:
-    """Sign-ins with a guessed password, as the columns of a sign-in; what the variants `guessed_…` are built on."""
-    successes = _successes(tables)
-    return _guesses(_tries(tables), successes).select(*successes.columns).distinct()
-
-
 def _is_forced(tries: ir.Table) -> ir.BooleanValue:
     return ~tries.is_spray & (tries.account_tries >= TRIES_PER_ACCOUNT)
 

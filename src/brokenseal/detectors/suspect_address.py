@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from brokenseal.detectors import inbox_rule, mailbox_forwarding, password_spray, transport_rule
-from brokenseal.detectors._hits import DAY_S, as_hits, rows_of, together
+from brokenseal.detectors._hits import DAY_S, as_hits, hits_of, rows_of, together
 from brokenseal.model import Detector, Severity, Variant
 from brokenseal.wording import phrase
 
@@ -35,6 +35,7 @@ _SOURCES = (
     (mailbox_forwarding, ("sends_outside",)),
 )
 """Configuration detectors, and those of their variants that make the address suspect."""
+_GUESSED = ("guessed_account", "guessed_account_then_mail")
 
 
 def _merged(*reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -99,9 +100,11 @@ def _suspects(tables: Tables) -> ir.Table:
             "client_ip", "actor_key", "occurred_at"
         )
         for module, variants in _SOURCES
-        for hits in [module.find(tables)]
+        for hits in [hits_of(tables, module.DETECTOR)]
     ]
-    acts = together(password_spray.guesses(tables).select("client_ip", "actor_key", "occurred_at"), *found)
+    tried = hits_of(tables, password_spray.DETECTOR)
+    guesses = tried.filter(tried.variant.isin(_GUESSED), tried.role == "success")
+    acts = together(guesses.select("client_ip", "actor_key", "occurred_at"), *found)
     acts = acts.filter(acts.client_ip.notnull(), acts.actor_key.notnull())
     return acts.group_by(suspect_ip=acts.client_ip, suspect_actor=acts.actor_key).aggregate(
         since=acts.occurred_at.min()
@@ -130,6 +133,7 @@ DETECTOR = Detector(
     title=phrase("Mail read from an address at which an account was taken over"),
     reads=READS,
     needs=("mail_access",),
+    after=(password_spray.DETECTOR.id, *(module.DETECTOR.id for module, _ in _SOURCES)),
     variants={
         "same_account": Variant(
             title=phrase("Mail of {mailboxes} was read from {addresses}, where the account was taken over"),

@@ -1,0 +1,5 @@
+"""`python -m brokenseal`."""
+
+from brokenseal.cli import main
+
+main()
