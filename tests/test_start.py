@@ -23,6 +23,14 @@ SPEC.loader.exec_module(start)
 W = start.Wheel
 
 
+def test_the_index_of_last_resort_is_the_one_that_the_lock_names():
+    lock = 'source = { registry = "https://locked.example/simple/" }'
+
+    assert start.locked_index(lock) == "https://locked.example/simple"
+    with pytest.raises(start.Stop, match="names no package index"):
+        start.locked_index("version = 1")
+
+
 def wheel_file(program=b"#!/bin/sh\necho uv 9.9.9\n"):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -54,7 +62,7 @@ def test_an_unknown_command_is_refused_with_the_list(arguments):
 @pytest.mark.parametrize(
     ("environ", "pip", "expected"),
     [
-        ({}, "", ["https://pypi.org/simple"]),
+        ({}, "", ["https://locked.example/simple"]),
         ({"PIP_INDEX_URL": "https://m.example/simple/"}, "", ["https://m.example/simple"]),
         ({}, "https://p.example/simple", ["https://p.example/simple"]),
         (
@@ -66,7 +74,7 @@ def test_an_unknown_command_is_refused_with_the_list(arguments):
     ],
 )
 def test_the_configured_index_is_asked_and_the_public_one_only_where_none_is(environ, pip, expected):
-    assert start.index_urls(environ, pip) == expected
+    assert start.index_urls(environ, pip, "https://locked.example/simple") == expected
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,27 @@ import functools
 import gettext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("en", "fr")
 _LOCALE = Path(__file__).parent / "locale"
+
+_LARGE = 1e15
+"""From here on, and for what is no number, a float is written as Python does."""
 
 Value = str | int | float | dt.datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
-    """A template in English with named fields, and the values for them."""
+    """A template in English with named fields, and the values for them.
+
+    `values` maps to `Value`; it is declared wider because msgspec decodes no union of text and time
+    (`reports/json_document.py` tells them apart).
+    """
 
     template: str
-    values: dict[str, Value] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 def phrase(template: str, **values: Value) -> Phrase:
@@ -71,10 +79,15 @@ def format_value(value: Value, lang: str) -> str:
         return "–"
     if isinstance(value, bool):
         return str(value)
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        from babel.numbers import get_group_symbol
+
+        # Babel's own formatting fails above 10^25, and a hostile log may hold such a count.
+        return f"{value:,}".replace(",", get_group_symbol(lang))
+    if isinstance(value, float):
         from babel.numbers import format_decimal
 
-        return str(format_decimal(value, locale=lang))
+        return str(format_decimal(value, locale=lang)) if abs(value) < _LARGE else str(value)
     if isinstance(value, dt.datetime):
         return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
     return value

@@ -11,18 +11,17 @@ Source: Office 365 Management Activity API schema; Microsoft Purview, MailItemsA
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from brokenseal import schema
+from brokenseal import fields, schema
 from brokenseal.errors import RecordRejected
 from brokenseal.model import Columnar, Lookup
-from brokenseal.sources._audit_changes import add_change_rows
 from brokenseal.sources._audit_cmdlets import CMDLETS
 from brokenseal.sources._audit_directory import DIRECTORY_OPERATIONS
 from brokenseal.sources._audit_mail import add_mail_rows
-from brokenseal.sources._audit_record import event_row
+from brokenseal.sources._audit_record import event_row, token_columns
 from brokenseal.sources._audit_sign_in import OWA_AUTH, add_sign_in_rows
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ _SCALARS = (
     "UniqueTokenIdentifier TokenObjectId TokenTenantId AuthType TokenType ErrorNumber LogonError IntraSystemId "
     "InterSystemsId ActorContextId TargetContextId SendAsUserSmtp SendOnBehalfOfUserSmtp"
 ).split()
-_WRAPPINGS = ("AuditData", "auditData", "auditLogRecordType")
+_WRAPPINGS = ("AuditData", "auditLogRecordType")
 
 RAW_SCHEMA: Mapping[str, str] = {
     **dict.fromkeys(_SCALARS, "string"),
@@ -72,7 +71,6 @@ _NESTED = ("{", "[", "@{", "System.Object[]", "System.Collections.")
 _ODD = "odd"
 
 _ANY_RECORD: Mapping[str, str] = {"Id": "-", "Operation": "-", "CreationTime": "2000-01-01T00:00:00"}
-_BLANK: Final = " \t\n\r\x0b\x0c"
 
 # ---------------------------------------------------------------- derived per distinct combination
 
@@ -109,8 +107,8 @@ def _client_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -
 def _token_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
     context = {name: keys[name] for name in ("AADSessionId", "IssuedAtTime", "UniqueTokenId")}
     outer = {name: keys[name] for name in ("SessionId", "UniqueTokenIdentifier")}
-    event = event_row({**_ANY_RECORD, **outer, "AppAccessContext": context})
-    return {**{name: event[name] for name in names}, "plain": _is_plain(keys)}
+    found = token_columns(outer, context)
+    return {**{name: found[name] for name in names}, "plain": _is_plain(keys)}
 
 
 def _what_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -160,7 +158,7 @@ def _access_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
 
 
 _SIGN_IN_COLUMNS = (
-    "category subject_id app_id app_name resource_id session_id error_code failure_reason request_type device_id "
+    "category subject_id app_id app_name resource_id error_code failure_reason request_type device_id "
     "home_tenant_id resource_tenant_id"
 ).split()
 
@@ -174,10 +172,14 @@ def _sign_in_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
         "Actor": actors,
         "Target": [{"ID": keys["_target"]}] if keys["_target"] else [],
         "ExtendedProperties": _pairs({"RequestType": keys["_request_type"]}),
-        "DeviceProperties": _pairs({"Id": keys["_device"], "SessionId": keys["_session"]}),
+        "DeviceProperties": _pairs({"Id": keys["_device"]}),
     }
     row = _rows(record)["sign_ins"][0]
     return {**{name: row.get(name) for name in _SIGN_IN_COLUMNS}, "plain": _is_plain(keys)}
+
+
+def _device_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
+    return {"session_id": fields.identifier(keys["_session"]), "plain": _is_plain(keys)}
 
 
 def _sent_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -200,6 +202,20 @@ def _inner(raw: ir.Table, *, outer: str, name: str) -> ir.StringValue:
 def _named(raw: ir.Table, *, column: str, name: str) -> ir.StringValue:
     """The value of the first pair of that name."""
     return raw[column].filter(lambda pair: pair.Name == name)[0].Value
+
+
+def _actors(raw: ir.Table) -> ir.StringValue:
+    """The object ids among the actors, one a line."""
+    return raw.Actor.filter(lambda each: each.Type == "0").map(lambda each: each.ID).join("\n")
+
+
+def _first_target(raw: ir.Table) -> ir.StringValue:
+    return raw.Target[0].ID
+
+
+def _in_sign_ins(raw: ir.Table, *, key: Callable[[ir.Table], ir.StringValue]) -> ir.StringValue:
+    """The key for sign-ins, null for other records, so that these are one combination."""
+    return raw.Operation.startswith("UserLog").ifelse(key(raw), ibis.null("string"))
 
 
 def _columns(*names: str) -> dict[str, Callable[[ir.Table], ir.StringValue]]:
@@ -308,26 +324,36 @@ LOOKUPS = (
     ),
     Lookup(
         name="sign_in",
-        keys=_columns(
-            "ObjectId",
-            "UserKey",
-            "AppId",
-            "ApplicationId",
-            "ApplicationDisplayName",
-            "ErrorNumber",
-            "LogonError",
-            "ActorContextId",
-            "TargetContextId",
-        )
-        | {
-            "_actors": lambda raw: raw.Actor.filter(lambda each: each.Type == "0").map(lambda each: each.ID).join("\n"),
-            "_target": lambda raw: raw.Target[0].ID,
-            "_request_type": partial(_named, column="ExtendedProperties", name="RequestType"),
-            "_device": partial(_named, column="DeviceProperties", name="Id"),
-            "_session": partial(_named, column="DeviceProperties", name="SessionId"),
+        keys={
+            name: partial(_in_sign_ins, key=key)
+            for name, key in {
+                **_columns(
+                    "ObjectId",
+                    "UserKey",
+                    "AppId",
+                    "ApplicationId",
+                    "ApplicationDisplayName",
+                    "ErrorNumber",
+                    "LogonError",
+                    "ActorContextId",
+                    "TargetContextId",
+                ),
+                "_actors": _actors,
+                "_target": _first_target,
+                "_request_type": partial(_named, column="ExtendedProperties", name="RequestType"),
+                "_device": partial(_named, column="DeviceProperties", name="Id"),
+            }.items()
         },
         derive=_sign_in_columns,
         columns=_types(_SIGN_IN_COLUMNS, schema.SIGN_IN) | _PLAIN,
+    ),
+    Lookup(
+        name="device",
+        keys={
+            "_session": partial(_in_sign_ins, key=partial(_named, column="DeviceProperties", name="SessionId")),
+        },
+        derive=_device_columns,
+        columns=_types(["session_id"], schema.SIGN_IN) | _PLAIN,
     ),
     Lookup(
         name="sent",
@@ -336,3 +362,202 @@ LOOKUPS = (
         columns=_types(["sent_as"], schema.SENT_MESSAGE) | _PLAIN,
     ),
 )
+
+# ---------------------------------------------------------------- which rows
+
+
+def _takes(wide: ir.Table) -> ir.BooleanValue:
+    unwrapped = ibis.and_(*(wide[name].isnull() for name in _WRAPPINGS))
+    plain = ibis.and_(*(wide[f"{each.name}__plain"] for each in LOOKUPS if "plain" in each.columns))
+    is_sign_in = wide.what__kind == "sign_ins"
+    return ibis.and_(
+        wide.Id.re_search(_GUID),
+        wide.CreationTime.re_search(_TIME),
+        _moment(wide.CreationTime).notnull(),
+        wide.what__kind != _ODD,
+        unwrapped,
+        plain,
+        _is_text(wide.ObjectId),
+        _is_text(wide.AuthType),
+        _is_text(wide.TokenType),
+        _all_named(wide.OperationProperties),
+        _all_named(wide.ExtendedProperties),
+        (wide.what__kind != "item_changes") | _items_are_clear(wide),
+        ~is_sign_in | (_all_named(wide.DeviceProperties) & _entries_are_clear(wide)),
+    )
+
+
+def _moment(text: ir.StringValue) -> ir.TimestampValue:
+    return text.try_cast("timestamp('UTC', 6)")
+
+
+def _is_text(value: ir.StringValue) -> ir.BooleanValue:
+    return value.isnull() | ~(value.startswith("{") | value.startswith("["))
+
+
+def _all_named(pairs: ir.ArrayValue) -> ir.BooleanValue:
+    """True unless some entry is null or has no `Name`: such lists are written in another way."""
+    return pairs.isnull() | (pairs.filter(lambda pair: pair.Name.isnull()).length() == 0)
+
+
+def _items_are_clear(wide: ir.Table) -> ir.BooleanValue:
+    """Whether it is plain which items were changed: those listed, else the single one."""
+    listed = wide.AffectedItems.length().fill_null(0)
+    empty = wide.AffectedItems.filter(lambda item: item.isnull()).length().fill_null(0)
+    item = wide.Item
+    single = ibis.or_(
+        item.InternetMessageId.notnull(), item.Subject.notnull(), item.Id.notnull(), item.SizeInBytes.notnull()
+    )
+    return (empty == 0) & ((listed > 0) | item.isnull() | single)
+
+
+def _entries_are_clear(wide: ir.Table) -> ir.BooleanValue:
+    """Whether actors, target and ids of a sign-in are written in the usual way."""
+    usual = [
+        entries.isnull() | (entries.filter(lambda each: each.ID.isnull() | each.Type.isnull()).length() == 0)
+        for entries in (wide.Actor, wide.Target)
+    ]
+    ids = [
+        value.isnull() | (value.re_search(_GUID) & (value != _NO_GUID))
+        for value in (wide.IntraSystemId, wide.InterSystemsId)
+    ]
+    return ibis.and_(wide.Id != _NO_GUID, *usual, *ids)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _normalise(wide: ir.Table) -> Mapping[str, ir.Table]:
+    return {
+        "events": wide.select("record_no", **_event(wide)),
+        "mail_accesses": _accesses(wide),
+        "accessed_items": _accessed_items(wide),
+        "sign_ins": _sign_ins(wide),
+        "sent_messages": _sent(wide),
+        "item_changes": _item_changes(wide),
+    }
+
+
+def _event(wide: ir.Table) -> dict[str, ir.Value]:
+    """The columns of `events`, but for those that ingest adds."""
+    derived = {
+        name: wide[f"{lookup}__{name}"]
+        for lookup, names in (("who", _WHO), ("what", _WHAT), ("client", _CLIENT), ("token", _TOKEN))
+        for name in names
+    }
+    return {
+        "event_id": wide.Id.lower(),
+        "source": ibis.literal("unified_audit"),
+        "occurred_at": _moment(wide.CreationTime),
+        "object_id": wide.ObjectId.nullif(""),
+        **derived,
+    }
+
+
+def _shared(rows: ir.Table, table: schema.Table) -> dict[str, ir.Value]:
+    """The columns that a table has in common with `events`."""
+    return {name: value for name, value in _event(rows).items() if name in table.names}
+
+
+def _path(value: ir.StringValue) -> ir.StringValue:
+    is_none = value.strip().lower().isin(["not available", "unknown"]) | (value == "")
+    return is_none.ifelse(ibis.null("string"), value)
+
+
+def _message_id(item: ir.StructValue) -> ir.StringValue:
+    return item.InternetMessageId.strip().nullif("")
+
+
+def _accesses(wide: ir.Table) -> ir.Table:
+    rows = wide.filter(wide.what__kind == "mail_accesses")
+    items = rows.Folders.map(lambda folder: folder.FolderItems).flatten().filter(lambda item: item.notnull())
+    folder = rows.Item.ParentFolder
+    return rows.select(
+        **_shared(rows, schema.MAIL_ACCESS),
+        access_type=rows.access__access_type,
+        is_throttled=rows.access__is_throttled,
+        operation_count=rows.OperationCount,
+        item_entries=items.length().fill_null(0),
+        folder_id=folder.Id.nullif(""),
+        folder_path=ibis.coalesce(_path(folder.Path), _path(folder.Name)),
+        auth_type=rows.AuthType.nullif(""),
+        token_type=rows.TokenType.nullif(""),
+    )
+
+
+def _accessed_items(wide: ir.Table) -> ir.Table:
+    rows = wide.filter(wide.what__kind == "mail_accesses")
+    shared = _shared(rows, schema.ACCESSED_ITEM)
+    folders = rows.select(**shared, folder=rows.Folders.unnest())
+    items = folders.select(
+        *shared, folder_path=_path(folders.folder.Path), item=folders.folder.FolderItems.unnest()
+    )
+    items = items.filter(items.item.notnull())
+    return items.select(
+        *shared,
+        "folder_path",
+        kind=ibis.literal("message"),
+        internet_message_id=_message_id(items.item),
+        item_id=items.item.Id.nullif(""),
+        subject=items.item.Subject.nullif(""),
+        size_bytes=items.item.SizeInBytes,
+    )
+
+
+def _sign_ins(wide: ir.Table) -> ir.Table:
+    rows = wide.filter(wide.what__kind == "sign_ins")
+    derived = {name: rows[f"sign_in__{name}"] for name in _SIGN_IN_COLUMNS}
+    shared = _shared(rows, schema.SIGN_IN)
+    request_id = ibis.coalesce(rows.IntraSystemId.lower(), shared["event_id"])
+    return rows.select(
+        **{
+            **shared,
+            **derived,
+            "request_id": request_id,
+            "correlation_id": rows.InterSystemsId.lower(),
+            "session_id": ibis.coalesce(rows.device__session_id, shared["session_id"]),
+            "token_id": ibis.coalesce(shared["token_id"], request_id),
+        }
+    )
+
+
+def _sent(wide: ir.Table) -> ir.Table:
+    rows = wide.filter(wide.what__kind == "sent_messages")
+    return rows.select(
+        **_shared(rows, schema.SENT_MESSAGE),
+        kind=rows.what__sent_kind,
+        internet_message_id=_message_id(rows.Item),
+        subject=rows.Item.Subject.nullif(""),
+        size_bytes=rows.Item.SizeInBytes,
+        sent_as=rows.sent__sent_as,
+        attachments=rows.Item.Attachments.nullif(""),
+    )
+
+
+def _item_changes(wide: ir.Table) -> ir.Table:
+    rows = wide.filter(wide.what__kind == "item_changes")
+    rows = rows.select(
+        **_shared(rows, schema.ITEM_CHANGE),
+        folder=_path(rows.Folder.Path),
+        to_folder_path=_path(rows.DestFolder.Path),
+        listed=rows.AffectedItems,
+        item=rows.Item,
+    )
+    has_list = rows.listed.length().fill_null(0) > 0
+    several = rows.filter(has_list).mutate(item=lambda each: each.listed.unnest())
+    single = rows.filter(~has_list & rows.item.notnull())
+    return _changed(several).union(_changed(single))
+
+
+def _changed(rows: ir.Table) -> ir.Table:
+    item = rows.item
+    return rows.select(
+        *(name for name in schema.ITEM_CHANGE.names if name in rows.columns),
+        internet_message_id=_message_id(item),
+        subject=item.Subject.nullif(""),
+        folder_path=ibis.coalesce(_path(item.ParentFolder.Path), rows.folder),
+        size_bytes=item.SizeInBytes,
+    )
+
+
+COLUMNAR = Columnar(raw_schema=RAW_SCHEMA, lookups=LOOKUPS, takes=_takes, normalise=_normalise)

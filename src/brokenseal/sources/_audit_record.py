@@ -266,7 +266,7 @@ def event_row(audit: Record) -> Row:
         "logon_type": _code(audit.get("LogonType"), _LOGON_TYPES),
         "external_access": fields.truth(audit.get("ExternalAccess")),
         **_client(audit, context := as_object(audit.get("AppAccessContext"))),
-        **_token(audit, context),
+        **token_columns(audit, context),
     }
 
 
@@ -316,7 +316,8 @@ def _other_user_agent(audit: Record) -> str | None:
     return fields.text_of(details.get("User-Agent")) if isinstance(details, Mapping) else None
 
 
-def _token(audit: Record, context: Mapping[str, Any]) -> Row:
+def token_columns(audit: Record, context: Mapping[str, Any]) -> Row:
+    """The session and token columns of a record and its AppAccessContext."""
     session = fields.identifier(audit.get("SessionId")) or fields.identifier(context.get("AADSessionId"))
     raw = fields.text_of(context.get("UniqueTokenId")) or fields.text_of(audit.get("UniqueTokenIdentifier"))
     token_id, form = fields.canonical_token_id(raw)

@@ -100,6 +100,8 @@ def _layers(text: str, depth: int) -> Iterator[_Layer]:
         return
     if isinstance(value, dict):
         yield from _object_layers(value, depth)
+    elif isinstance(value, str) and depth > 0:
+        yield from _layers(value, depth - 1)
 
 
 def _object_layers(record: Mapping[str, Any], depth: int) -> Iterator[_Layer]:

@@ -1,0 +1,472 @@
+"""What was read, as table expressions: the heavy part of `exposure`, in the engine and not in Python.
+
+Semantics after Microsoft Purview, "Use MailItemsAccessed to investigate compromised accounts":
+a bind record lists the messages that were read; a sync record says that a folder went to a client, with all
+that it held; a throttled record says that binds on that mailbox go unrecorded for up to 24 hours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import ibis
+
+from brokenseal.selection import selected
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from brokenseal.model import Tables
+    from brokenseal.selection import Selection
+
+# Exchange writes this instead of the path on most sync records.
+_NO_PATH = "Not Available"
+# A Send record has no folder; the copy that it leaves stands in this folder, whose name is localised.
+_SENT_FOLDERS = (
+    "Sent Items",
+    "Éléments envoyés",
+    "Gesendete Elemente",
+    "Elementos enviados",
+    "Posta inviata",
+    "Verzonden items",
+)
+_IDENTIFYING = (
+    "event_id",
+    "occurred_at",
+    "mailbox_key",
+    "mailbox_upn",
+    "actor_key",
+    "client_ip",
+    "session_id",
+    "token_id",
+    "token_id_raw",
+    "app_id",
+    "client_app_id",
+    "effective_app",
+    "protocol",
+)
+_READING = ("access_type", "item_entries", "operation_count", "folder_id", "folder_path")
+_ENTERS = ("create", "update", "copy")
+_LEAVES = ("move", "movetodeleteditems", "softdelete", "harddelete")
+
+
+class Reading(NamedTuple):
+    """What a selection means: its records of reading (`touches`) and their item entries (`item_entries`)."""
+
+    touched: ir.Table
+    entries: ir.Table
+
+
+def reading(tables: Tables, selection: Selection) -> Reading:
+    """The records of reading that the selection means, and their item entries."""
+    touched = touches(tables, selection)
+    return Reading(touched=touched, entries=item_entries(tables, touched))
+
+
+def touches(tables: Tables, selection: Selection) -> ir.Table:
+    """The records of reading that the selection means: its mail accesses, and attachments opened under it.
+
+    Args:
+        tables: Uses `mail_accesses`, `accessed_items` and `events`.
+        selection: What is asked for.
+    Returns: One row per record: event_id, occurred_at, mailbox_key (never null), mailbox_upn, actor_key, client,
+        client_ip, session_id, is_access (false for AttachmentAccess), access_type, item_entries,
+        operation_count, folder_id, folder_path.
+    """
+    # Tables are made narrow before they are joined: the time to plan a query grows with the columns in it.
+    accesses = selected(tables["mail_accesses"].select(*_IDENTIFYING, *_READING), selection)
+    binds = accesses.select(**_who(accesses), **{name: accesses[name] for name in _READING}, is_access=True)
+    items = tables["accessed_items"]
+    opened = items.filter(items.kind == "attachment").select("event_id").distinct()
+    events = selected(tables["events"].select(*_IDENTIFYING).semi_join(opened, "event_id"), selection)
+    events = events.anti_join(tables["mail_accesses"].select("event_id"), "event_id")
+    nothing = {name: ibis.null(binds[name].type()) for name in _READING}
+    return binds.union(events.select(**_who(events), **nothing, is_access=False))
+
+
+def _who(rows: ir.Table) -> dict[str, ir.Value]:
+    return {
+        "event_id": rows.event_id,
+        "occurred_at": rows.occurred_at,
+        "mailbox_key": rows.mailbox_key.coalesce(""),
+        "mailbox_upn": rows.mailbox_upn,
+        "actor_key": rows.actor_key,
+        "client": client_of(rows),
+        "client_ip": rows.client_ip,
+        "session_id": rows.session_id,
+    }
+
+
+def client_of(rows: ir.Table) -> ir.StringValue:
+    """The client by which a record is counted: the effective application, else the protocol, else `unknown`."""
+    return rows.effective_app.coalesce(rows.protocol, "unknown")
+
+
+def item_entries(tables: Tables, touched: ir.Table) -> ir.Table:
+    """The item entries of the records in `touched`, with the message that each stands for.
+
+    An entry without a Message-ID (an attachment, or an item of which the service gives the Exchange id alone) takes
+    the Message-ID that any other entry of the same mailbox gives for the same Exchange id, where that is one only.
+
+    Returns: One row per entry: the columns of `touches` that say who, and internet_message_id (null where it cannot
+        be told), folder_path, subject, size_bytes, kind.
+    """
+    items = tables["accessed_items"]
+    who = touched.drop(*_READING)
+    entries = who.inner_join(
+        items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes"),
+        "event_id",
+    )
+    named = entries.filter(entries.internet_message_id.notnull())
+    unnamed = entries.filter(entries.internet_message_id.isnull())
+    names = _names(items, unnamed)
+    found = unnamed.drop("internet_message_id").left_join(names, ["mailbox_key", "item_id"])
+    return named.drop("item_id").union(found.select(named.drop("item_id").columns))
+
+
+def _names(items: ir.Table, unnamed: ir.Table) -> ir.Table:
+    """Message-IDs by mailbox and Exchange item id, for the item ids that lack one; ambiguous ids are left out."""
+    wanted = unnamed.filter(unnamed.item_id.notnull()).select("mailbox_key", "item_id").distinct()
+    known = items.filter(items.internet_message_id.notnull() & items.item_id.notnull())
+    names = (
+        known.semi_join(wanted, ["mailbox_key", "item_id"])
+        .group_by(["mailbox_key", "item_id"])
+        .agg(lowest=lambda t: t.internet_message_id.min(), highest=lambda t: t.internet_message_id.max())
+    )
+    names = names.filter(names.lowest == names.highest)
+    return names.select("mailbox_key", "item_id", internet_message_id=names.lowest)
+
+
+def listed_messages(entries: ir.Table) -> ir.Table:
+    """The entries of `item_entries` whose message is known."""
+    return entries.filter(entries.internet_message_id.notnull())
+
+
+def exposed_messages(tables: Tables, selection: Selection) -> ir.Table:
+    """Every message that a selected record lists, once per mailbox and Message-ID; see `messages_in`."""
+    return messages_in(tables, reading(tables, selection).entries)
+
+
+def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) -> ir.Table:
+    """The messages that item entries list, with what other records tell of them.
+
+    Args:
+        tables: Uses all record tables that name messages.
+        entries: Rows of `item_entries`.
+        first: Only so many, by time of first reading; None for all.
+    Returns: mailbox_key, mailbox (address, may be null), internet_message_id, subject, sender, recipients, folder_path,
+        size_bytes, first_at, last_at, entries (records that list it), clients, addresses, sessions, event_ids.
+        List columns are sorted and without repeats; an empty one may be null. Ordered by first_at, mailbox_key and
+        Message-ID.
+    """
+    keys = ["mailbox_key", "internet_message_id"]
+    order = ["first_at", *keys]
+    listed = listed_messages(entries)
+    if first is not None:
+        chosen = listed.group_by(keys).agg(first_at=lambda t: t.occurred_at.min()).order_by(order).limit(first)
+        listed = listed.semi_join(chosen, keys)
+    messages = listed.group_by(keys).agg(
+        mailbox=lambda t: t.mailbox_upn.max(),
+        # The subject of an attachment entry is the attachment's name.
+        own_subject=lambda t: t.subject.min(where=t.kind == "message"),
+        folder_path=lambda t: t.folder_path.min(),
+        size_bytes=lambda t: t.size_bytes.max(where=t.kind == "message"),
+        first_at=lambda t: t.occurred_at.min(),
+        last_at=lambda t: t.occurred_at.max(),
+        clients=lambda t: t.client.collect(distinct=True).sort(),
+        addresses=lambda t: t.client_ip.collect(distinct=True).sort(),
+        sessions=lambda t: t.session_id.collect(distinct=True).sort(),
+        event_ids=lambda t: t.event_id.collect(distinct=True).sort(),
+    )
+    for facts in _facts(tables, messages.select("internet_message_id").distinct()):
+        messages = messages.left_join(facts, "internet_message_id").drop("internet_message_id_right")
+    return messages.select(
+        "mailbox_key",
+        "mailbox",
+        "internet_message_id",
+        "recipients",
+        "folder_path",
+        "size_bytes",
+        "first_at",
+        "last_at",
+        "clients",
+        "addresses",
+        "sessions",
+        "event_ids",
+        entries=messages.event_ids.length(),
+        subject=ibis.coalesce(
+            messages.own_subject,
+            messages.traced_subject,
+            messages.sent_subject,
+            messages.read_subject,
+            messages.changed_subject,
+        ),
+        sender=ibis.coalesce(messages.traced_sender, messages.sent_sender),
+    ).order_by(order)
+
+
+def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:
+    """What other records tell of the messages; where they differ the least text is taken, so that order is nothing."""
+    mid = "internet_message_id"
+    traces = tables["message_traces"].semi_join(messages, mid)
+    sent = tables["sent_messages"].semi_join(messages, mid)
+    read = (
+        tables["accessed_items"].filter(lambda t: (t.kind == "message") & t.subject.notnull()).semi_join(messages, mid)
+    )
+    changed = tables["item_changes"].filter(lambda t: t.subject.notnull()).semi_join(messages, mid)
+    return (
+        traces.group_by(mid).agg(
+            traced_subject=lambda t: t.subject.min(),
+            traced_sender=lambda t: t.sender.min(),
+            recipients=lambda t: t.recipient.collect(distinct=True).sort(),
+        ),
+        sent.group_by(mid).agg(
+            sent_subject=lambda t: t.subject.min(),
+            sent_sender=lambda t: t.sent_as.coalesce(t.mailbox_upn, t.actor_key).min(),
+        ),
+        read.group_by(mid).agg(read_subject=lambda t: t.subject.min()),
+        changed.group_by(mid).agg(changed_subject=lambda t: t.subject.min()),
+    )
+
+
+def mailbox_totals(touched: ir.Table) -> ir.Table:
+    """What the records of reading of each mailbox come to.
+
+    Returns: mailbox_key, mailbox, accesses, item_entries, syncs, short (records that do not list all they stand for),
+        first_at, last_at, clients, addresses.
+    """
+    return touched.group_by("mailbox_key").agg(
+        mailbox=touched.mailbox_upn.max(),
+        accesses=touched.is_access.sum(),
+        item_entries=touched.item_entries.sum().coalesce(0),
+        syncs=(touched.access_type == "sync").sum().coalesce(0),
+        short=(_is_bind(touched) & (_listed(touched) == 0) | (_missing(touched) > 0)).sum().coalesce(0),
+        first_at=touched.occurred_at.min(),
+        last_at=touched.occurred_at.max(),
+        clients=touched.client.collect(distinct=True).sort(),
+        addresses=touched.client_ip.collect(distinct=True).sort(),
+    )
+
+
+def entry_counts(entries: ir.Table) -> ir.Table:
+    """Per mailbox: mailbox_key, certain (distinct messages listed), unnamed (entries of no known message)."""
+    return entries.group_by("mailbox_key").agg(
+        certain=entries.internet_message_id.nunique(), unnamed=entries.internet_message_id.isnull().sum()
+    )
+
+
+# ---------------------------------------------------------------- synchronised folders
+
+
+def syncs(tables: Tables, touched: ir.Table) -> ir.Table:
+    """The sync records in `touched`: mailbox_key, mailbox_upn, occurred_at, event_id, folder_id, path, folder.
+
+    `path` is the folder's path without leading backslash, learnt from another sync record with the same folder id
+    where this one does not give it; `folder` is what folders are counted by: path, else id, else the empty text.
+    """
+    every = tables["mail_accesses"].select("mailbox_key", "folder_id", "folder_path")
+    learnt = (
+        every.mutate(mailbox_key=every.mailbox_key.coalesce(""), path=_path(every.folder_path))
+        .filter(lambda t: t.path.notnull() & t.folder_id.notnull())
+        .group_by(["mailbox_key", "folder_id"])
+        .agg(lowest=lambda t: t.path.min(), highest=lambda t: t.path.max())
+        .filter(lambda t: t.lowest == t.highest)
+        .drop("highest")
+    )
+    rows = touched.filter(touched.access_type == "sync")
+    rows = rows.left_join(learnt, ["mailbox_key", "folder_id"])
+    rows = rows.mutate(path=_path(rows.folder_path).coalesce(rows.lowest))
+    return rows.select(
+        "mailbox_key",
+        "mailbox_upn",
+        "occurred_at",
+        "event_id",
+        "folder_id",
+        "path",
+        folder=rows.path.coalesce(rows.folder_id, ""),
+    )
+
+
+def _path(written: ir.StringValue) -> ir.StringValue:
+    """A folder path without its leading backslash, which some records leave out; null where none is given."""
+    given = written.nullif(_NO_PATH).nullif("")
+    return ibis.ifelse(given.startswith("\\"), given.substr(1), given)
+
+
+def synced_folders(sync_rows: ir.Table, *, cite: int) -> ir.Table:
+    """Per synchronised folder: mailbox_key, folder, mailbox, path, folder_id, first_at, last_at, records, event_ids.
+
+    `event_ids` holds the first `cite` records by time, sorted by id.
+    """
+    return _citing(sync_rows, ["mailbox_key", "folder"], cite).agg(
+        mailbox=lambda t: t.mailbox_upn.max(),
+        path=lambda t: t.path.min(),
+        folder_id=lambda t: t.folder_id.min(),
+        first_at=lambda t: t.occurred_at.min(),
+        last_at=lambda t: t.occurred_at.max(),
+        records=lambda t: t.count(),
+        event_ids=lambda t: t.event_id.collect(where=t.place < cite).sort(),
+    )
+
+
+def _citing(rows: ir.Table, keys: list[str], cite: int) -> ir.GroupedTable:
+    """The rows grouped by `keys`, numbered in time within their group (`place`, from 0)."""
+    assert cite > 0, "a line that cites nothing proves nothing"
+    order = [rows.occurred_at, rows.event_id]
+    return rows.mutate(place=ibis.row_number().over(group_by=keys, order_by=order)).group_by(keys)
+
+
+def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
+    """Messages that some record shows to have stood in a folder when it was synchronised.
+
+    A message stands in a folder from the record that shows it there (read, created, updated, copied or moved there)
+    until the record that moves or deletes it from there.
+
+    Returns: Distinct (mailbox_key, folder, internet_message_id).
+    """
+    keys = ["mailbox_key", "folder"]
+    synced = sync_rows.filter(sync_rows.path.notnull()).select("mailbox_key", "folder", "occurred_at").distinct()
+    moves = _placements(tables, synced.select(keys).distinct())
+    # Ties: what enters in the same second as a departure or a sync counts as there, for a sync takes all it finds.
+    to_the_end = ibis.window(
+        group_by=[*keys, "internet_message_id"],
+        order_by=["occurred_at", ibis.desc("enters")],
+        preceding=0,
+        following=None,
+    )
+    left_at = ibis.cases((~moves.enters, moves.occurred_at)).min().over(to_the_end)
+    stays = moves.mutate(left_at=left_at).filter(lambda t: t.enters).drop("enters")
+    moment = "timestamp('UTC', 6)"
+    line = stays.mutate(is_sync=False).union(
+        synced.select(
+            "mailbox_key",
+            "folder",
+            "occurred_at",
+            internet_message_id=ibis.null("string"),
+            left_at=ibis.null(moment),
+            is_sync=True,
+        ).select([*stays.columns, "is_sync"])
+    )
+    next_sync = (
+        ibis.cases((line.is_sync, line.occurred_at))
+        .min()
+        .over(ibis.window(group_by=keys, order_by=["occurred_at", "is_sync"], preceding=0, following=None))
+    )
+    seen = line.mutate(next_sync=next_sync).filter(
+        lambda t: ~t.is_sync & t.next_sync.notnull() & (t.left_at.isnull() | (t.next_sync <= t.left_at))
+    )
+    return seen.select(*keys, "internet_message_id").distinct()
+
+
+def _placements(tables: Tables, folders: ir.Table) -> ir.Table:
+    """When a message entered or left one of the folders (mailbox_key, folder), as far as records show it.
+
+    Returns: mailbox_key, folder, internet_message_id, occurred_at, enters.
+    """
+    shared = ("mailbox_key", "internet_message_id", "occurred_at")
+    items = tables["accessed_items"].select(*shared, "folder_path", "kind")
+    changes = tables["item_changes"].select(*shared, "folder_path", "to_folder_path", "operation_key")
+    sent = tables["sent_messages"].select(shared)
+
+    def rows(table: ir.Table, folder: ir.StringValue, *, enters: bool) -> ir.Table:
+        return table.select(
+            "internet_message_id",
+            "occurred_at",
+            mailbox_key=table.mailbox_key.coalesce(""),
+            folder=folder,
+            enters=enters,
+        )
+
+    read = items.filter(items.kind == "message")
+    entered = changes.filter(changes.operation_key.isin(_ENTERS))
+    left = changes.filter(changes.operation_key.isin(_LEAVES))
+    placed = ibis.union(
+        rows(read, _path(read.folder_path), enters=True),
+        rows(entered, _path(entered.folder_path), enters=True),
+        rows(left, _path(left.folder_path), enters=False),
+        rows(changes, _path(changes.to_folder_path), enters=True),
+    ).semi_join(folders, ["mailbox_key", "folder"])
+    kept = sent.mutate(mailbox_key=sent.mailbox_key.coalesce("")).inner_join(
+        folders.filter(folders.folder.isin(_SENT_FOLDERS)), "mailbox_key"
+    )
+    every = placed.union(kept.mutate(enters=True).select(placed.columns))
+    return every.filter(every.internet_message_id.notnull())
+
+
+def known_counts(stood: ir.Table) -> ir.Table:
+    """Per synchronised folder: mailbox_key, folder, known (messages of `stood_in_synced`)."""
+    return stood.group_by(["mailbox_key", "folder"]).agg(known=stood.count())
+
+
+def possible_counts(stood: ir.Table, entries: ir.Table) -> ir.Table:
+    """Per mailbox: mailbox_key, possible (distinct messages of `stood_in_synced` that no entry lists as read)."""
+    keys = ["mailbox_key", "internet_message_id"]
+    rest = stood.anti_join(listed_messages(entries).select(keys).distinct(), keys)
+    return rest.group_by("mailbox_key").agg(possible=rest.internet_message_id.nunique())
+
+
+# ---------------------------------------------------------------- what no record names
+
+
+def unnamed_reads(found: Reading, *, cite: int) -> ir.Table:
+    """Records of reading that do not name all they stand for, per mailbox and reason.
+
+    Returns: mailbox_key, reason (`records_without_items` or `items_unnamed`), mailbox, records, items (how many are
+        not named, as far as the records count them), first_at, last_at, event_ids (first `cite` by time, sorted).
+    """
+    binds = found.touched.filter(_is_bind(found.touched))
+    entries = found.entries
+    counted = binds.operation_count.coalesce(0)
+    empty = _unnamed(binds.filter(_listed(binds) == 0), "records_without_items", counted)
+    short = _unnamed(binds.filter((_listed(binds) > 0) & (_missing(binds) > 0)), "items_unnamed", _missing(binds))
+    lost = _unnamed(entries.filter(entries.internet_message_id.isnull()), "items_unnamed", ibis.literal(1, "int64"))
+    every = ibis.union(empty, short, lost)
+    # One record can be short of entries and hold entries without a Message-ID; it is still one record.
+    per_record = every.group_by(["mailbox_key", "reason", "event_id"]).agg(
+        mailbox_upn=every.mailbox_upn.max(), occurred_at=every.occurred_at.min(), items=every["items"].sum()
+    )
+    return _citing(per_record, ["mailbox_key", "reason"], cite).agg(
+        mailbox=lambda t: t.mailbox_upn.max(),
+        records=lambda t: t.count(),
+        items=lambda t: t["items"].sum(),
+        first_at=lambda t: t.occurred_at.min(),
+        last_at=lambda t: t.occurred_at.max(),
+        event_ids=lambda t: t.event_id.collect(where=t.place < cite).sort(),
+    )
+
+
+def _is_bind(touched: ir.Table) -> ir.BooleanValue:
+    """A mail access that should list messages; where the log does not say what it is, it is taken for one."""
+    return touched.is_access & (touched.access_type.isnull() | (touched.access_type != "sync"))
+
+
+def _listed(touched: ir.Table) -> ir.IntegerValue:
+    return touched.item_entries.coalesce(0)
+
+
+def _missing(touched: ir.Table) -> ir.IntegerValue:
+    """Items that the service counts in a bind record and the record does not list."""
+    return ibis.ifelse(_is_bind(touched), touched.operation_count.coalesce(0) - _listed(touched), 0)
+
+
+def _unnamed(rows: ir.Table, reason: str, items: ir.IntegerValue) -> ir.Table:
+    return rows.select(
+        "mailbox_key", "mailbox_upn", "event_id", "occurred_at", reason=ibis.literal(reason), items=items
+    )
+
+
+def throttles(tables: Tables) -> ir.Table:
+    """Every record that says that bind auditing of a mailbox stopped: mailbox_key, mailbox, occurred_at, event_id."""
+    accesses = tables["mail_accesses"]
+    stopped = accesses.filter(accesses.is_throttled & accesses.occurred_at.notnull())
+    return stopped.select(
+        "occurred_at", "event_id", mailbox_key=stopped.mailbox_key.coalesce(""), mailbox=stopped.mailbox_upn
+    )
+
+
+def mailboxes_without_access_log(tables: Tables) -> ir.Table:
+    """Mailboxes that stand in other records and never in MailItemsAccessed: mailbox_key, mailbox."""
+    events = tables["events"].select("mailbox_key", "mailbox_upn")
+    seen = events.filter(events.mailbox_key.notnull()).group_by("mailbox_key").agg(mailbox=events.mailbox_upn.max())
+    accesses = tables["mail_accesses"].select("mailbox_key")
+    return seen.anti_join(accesses.filter(accesses.mailbox_key.notnull()), "mailbox_key")

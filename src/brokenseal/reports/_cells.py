@@ -1,0 +1,173 @@
+"""Values as HTML: every text goes through `visible` and the escaping of `Markup.format`; nothing else makes markup."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from brokenseal.model import Severity
+from brokenseal.reports import _words
+from brokenseal.reports._escape import anchor, cut, visible
+from brokenseal.wording import Phrase, format_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from brokenseal.reports._columns import Cell, Column
+
+TEXT_LIMIT = 2_000
+TEXTS_SHOWN = 4
+RECORDS_SHOWN = 2
+_NOTHING = Markup('<span class="quiet">–</span>')
+_NUMERIC = frozenset(("number", "share", "severity", "cases"))
+_BARS = {"critical": 4, "high": 3, "medium": 2, "low": 1}
+
+
+def shown(text: str) -> Markup:
+    """Log text, isolated so that its direction does not touch what stands beside it."""
+    return Markup("<bdi>{}</bdi>").format(cut(visible(text), TEXT_LIMIT))
+
+
+def sentence(said: Phrase, lang: str) -> Markup:
+    """A phrase; the values in it stand out and are isolated."""
+    parts = [
+        Markup('<bdi class="v">{}</bdi>').format(cut(visible(text), TEXT_LIMIT))
+        if kind != "words"
+        else Markup("{}").format(text)
+        for text, kind in _words.pieces(said, lang)
+    ]
+    return Markup("").join(parts)
+
+
+def moment(at: dt.datetime | None) -> Markup:
+    """A time to the second; the page says once that all times are UTC."""
+    if at is None:
+        return _NOTHING
+    utc = at.astimezone(dt.UTC)
+    return Markup('<time datetime="{}"><span>{}</span> <span>{}</span></time>').format(
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d}", f"{utc:%H:%M:%S}"
+    )
+
+
+def severity(code: str, lang: str) -> Markup:
+    """Severity as bars and a word: four bars for critical, one for low."""
+    level = _BARS.get(code, 0)
+    bars = Markup("").join(
+        Markup('<rect class="{}" x="{}" y="{}" width="3" height="{}"/>').format(
+            "on" if bar < level else "off", 1 + bar * 4, 9 - 2 * bar, 3 + 2 * bar
+        )
+        for bar in range(4)
+    )
+    return Markup('<span class="sev sev-{}"><svg viewBox="0 0 17 13" aria-hidden="true">{}</svg>{}</span>').format(
+        code if code in _BARS else "low", bars, visible(_words.word(_words.SEVERITY, code, lang))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cells:
+    """How cells are shown in one page.
+
+    Attributes:
+        embedded: Event ids whose records stand in the page: only they are linked.
+        case_numbers: Case id to its number in the page.
+        findings: Finding ids that stand in the page.
+    """
+
+    lang: str
+    embedded: frozenset[str]
+    case_numbers: Mapping[str, int] = field(default_factory=dict)
+    findings: frozenset[str] = frozenset()
+
+    def cell(self, column: Column, value: Cell) -> Markup:
+        """One `<td>` with its sort key where that differs from its text."""
+        key = self._sort_key(column, value)
+        attribute = Markup("") if key is None else Markup(' data-v="{}"').format(key)
+        return Markup('<td class="c-{}"{}>{}</td>').format(column.kind, attribute, self._content(column, value))
+
+    @staticmethod
+    def numeric(column: Column) -> bool:
+        """Whether the column sorts by number."""
+        return column.kind in _NUMERIC
+
+    def _sort_key(self, column: Column, value: Cell) -> str | None:
+        if value is None or value == ():
+            return ""
+        if column.kind == "severity":
+            return str(Severity(value).rank) if isinstance(value, str) and value in set(Severity) else ""
+        if column.kind == "cases" and isinstance(value, tuple):
+            return str(self.case_numbers.get(value[0], 0))
+        return str(value) if isinstance(value, int | float) else None
+
+    def _content(self, column: Column, value: Cell) -> Markup:
+        if value is None or value == ():
+            return _NOTHING
+        if isinstance(value, Phrase):
+            return sentence(value, self.lang)
+        if isinstance(value, dt.datetime):
+            return moment(value)
+        if isinstance(value, tuple):
+            return self._several(column, value)
+        if isinstance(value, str):
+            return self._text(column, value)
+        return Markup("{}").format(
+            _share(value, self.lang) if column.kind == "share" else format_value(value, self.lang)
+        )
+
+    def _text(self, column: Column, value: str) -> Markup:
+        if column.kind == "severity":
+            return severity(value, self.lang)
+        if column.kind == "finding" and value in self.findings:
+            return Markup('<a href="#{}"><code>{}</code></a>').format(anchor("finding", value), value[:8])
+        return shown(value)
+
+    def _several(self, column: Column, values: tuple[str, ...]) -> Markup:
+        if column.kind == "records":
+            return self.records(values)
+        if column.kind == "cases":
+            return Markup(", ").join(self.case(value) for value in values)
+        lines = [Markup("<li>{}</li>").format(shown(value)) for value in values[:TEXTS_SHOWN]]
+        if len(values) > TEXTS_SHOWN:
+            lines.append(
+                Markup('<li class="quiet">+{}</li>').format(format_value(len(values) - TEXTS_SHOWN, self.lang))
+            )
+        return Markup("<ul>{}</ul>").format(Markup("").join(lines))
+
+    def case(self, case_id: str) -> Markup:
+        """A case by its number, linked."""
+        number = self.case_numbers.get(case_id)
+        if number is None:
+            return shown(case_id)
+        return Markup('<a href="#{}" title="{}">{}</a>').format(anchor("c", case_id), case_id, number)
+
+    def record(self, event_id: str) -> Markup:
+        """A record's id in short, linked where the record stands in the page."""
+        short = _short_id(visible(event_id))
+        if event_id in self.embedded:
+            return Markup('<a href="#{}" title="{}">{}</a>').format(
+                anchor("rec", event_id), cut(visible(event_id), 200), short
+            )
+        return Markup('<span title="{}">{}</span>').format(cut(visible(event_id), 200), short)
+
+    def records(self, event_ids: tuple[str, ...]) -> Markup:
+        """The first few records, and how many more there are."""
+        lines = [Markup("<li>{}</li>").format(self.record(event_id)) for event_id in event_ids[:RECORDS_SHOWN]]
+        if len(event_ids) > RECORDS_SHOWN:
+            more = format_value(len(event_ids) - RECORDS_SHOWN, self.lang)
+            lines.append(Markup('<li class="quiet">+{}</li>').format(more))
+        return Markup("<ul>{}</ul>").format(Markup("").join(lines))
+
+
+def _short_id(event_id: str) -> str:
+    """The log's prefix and the first eight characters of the id behind it."""
+    prefix, colon, key = event_id[:200].rpartition(":")
+    kept = 8
+    return f"{prefix[:12]}{colon}{key}" if len(key) <= kept else f"{prefix[:12]}{colon}{key[:kept]}…"
+
+
+def _share(share: float, lang: str) -> str:
+    from babel.numbers import format_percent
+
+    return str(format_percent(share, format="#,##0.0 %" if lang == "fr" else "#,##0.0%", locale=lang))

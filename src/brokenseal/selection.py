@@ -1,0 +1,158 @@
+"""Which mail accesses a question is about: all of them, one case, one application, one session and so on.
+
+What a person types is brought to the form in which ingest stored it, so that any way of writing an
+address, an application or a token id finds the same records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
+
+from brokenseal.errors import UsageError
+from brokenseal.fields import address, canonical_token_id, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis.expr.types as ir
+
+Identifier: TypeAlias = Literal["app", "session", "token", "ip", "mailbox"]
+"""Kinds of selection that a person types as one value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """One choice of mail accesses; made by `everything`, `of_events` or `by`.
+
+    Attributes:
+        kind: `all`, `case`, or one of `Identifier`.
+        value: The identifier in the form in which ingest stores it; for a case its id; empty for `all`.
+        event_ids: Records of a case; empty for every other kind.
+        sessions, apps: Sessions and applications of a case whose accesses all belong to it.
+        mailboxes: Mailboxes that a case names (address, GUID or `upn:` key). They add no access; those for
+            which the logs hold no MailItemsAccessed are stated as unknowable.
+    """
+
+    kind: Literal["all", "case"] | Identifier
+    value: str = ""
+    event_ids: frozenset[str] = frozenset()
+    sessions: frozenset[str] = frozenset()
+    apps: frozenset[str] = frozenset()
+    mailboxes: frozenset[str] = frozenset()
+
+    @classmethod
+    def everything(cls) -> Selection:
+        """Every mail access in the logs."""
+        return cls(kind="all")
+
+    @classmethod
+    def of_events(
+        cls,
+        case_id: str,
+        event_ids: Iterable[str],
+        *,
+        sessions: Iterable[str] = (),
+        apps: Iterable[str] = (),
+        mailboxes: Iterable[str] = (),
+    ) -> Selection:
+        """The mail accesses of a case: those listed, and all under the sessions and applications given."""
+        return cls(
+            kind="case",
+            value=case_id,
+            event_ids=frozenset(event_ids),
+            sessions=frozenset(sessions),
+            apps=frozenset(apps),
+            mailboxes=frozenset(mailboxes),
+        )
+
+    @classmethod
+    def by(cls, kind: str, value: str) -> Selection:
+        """The mail accesses that carry one identifier, in whatever form it is written.
+
+        Raises:
+            UsageError: `kind` is no `Identifier`, or `value` is empty or cannot be one (an address that is none).
+        """
+        if kind not in get_args(Identifier):
+            raise UsageError(place="selection", value=kind, expected=f"one of {', '.join(get_args(Identifier))}")
+        stored = _stored_form(kind, value)
+        if stored is None:
+            raise UsageError(place=f"--{kind}", value=value, expected=_EXPECTED[kind])
+        return cls(kind=cast("Identifier", kind), value=stored)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}".rstrip()
+
+
+_EXPECTED = {
+    "app": "an application id",
+    "session": "a session id",
+    "token": "a token id in any of its forms",
+    "ip": "an IPv4 or IPv6 address",
+    "mailbox": "the address or the GUID of a mailbox",
+}
+
+
+def _stored_form(kind: str, value: str) -> str | None:
+    """The identifier as ingest stores it, or None where the text cannot be one."""
+    if kind == "ip":
+        found, ip_class = address(value)
+        return None if ip_class == "invalid" else found
+    if kind == "token":
+        # An opaque token id has no GUID; it can only be found as it was written, where case matters.
+        found, _ = canonical_token_id(value)
+        return found or value.strip() or None
+    if kind == "app":
+        # `proto:` and a client type stand in `effective_app` in the case in which Exchange writes the type.
+        return value.strip() if value.strip().startswith("proto:") else identifier(value)
+    return identifier(value)
+
+
+def selected(accesses: ir.Table, selection: Selection) -> ir.Table:
+    """The rows that the selection means.
+
+    Args:
+        accesses: Rows of `schema.MAIL_ACCESS`, or of `schema.EVENT`, which has the same identifying columns.
+        selection: What is asked for.
+    Returns: Rows with the same columns; each row at most once.
+    """
+    if selection.kind == "all":
+        return accesses
+    if selection.kind == "case":
+        return _of_case(accesses, selection)
+    return accesses.filter(_carries(accesses, selection.kind, selection.value))
+
+
+def _carries(accesses: ir.Table, kind: Identifier, value: str) -> ir.BooleanValue:
+    if kind == "session":
+        return accesses.session_id == value
+    if kind == "ip":
+        return accesses.client_ip == value
+    if kind == "token":
+        return (accesses.token_id == value) | (accesses.token_id_raw == value)
+    if kind == "mailbox":
+        return accesses.mailbox_key.isin([value, f"upn:{value}"]) | (accesses.mailbox_upn == value)
+    return (accesses.effective_app == value) | (accesses.client_app_id == value) | (accesses.app_id == value)
+
+
+def _of_case(accesses: ir.Table, selection: Selection) -> ir.Table:
+    # A case can hold more ids than a query text should, so they travel as a table.
+    listed = accesses.semi_join(id_table(selection.event_ids), "event_id")
+    if not selection.sessions and not selection.apps:
+        return listed
+    import ibis
+
+    under = ibis.or_(
+        accesses.session_id.isin(sorted(selection.sessions)) if selection.sessions else ibis.literal(value=False),
+        accesses.effective_app.isin(sorted(selection.apps)) if selection.apps else ibis.literal(value=False),
+    )
+    rest = accesses.filter(under).anti_join(id_table(selection.event_ids), "event_id")
+    return listed.union(rest)
+
+
+def id_table(event_ids: Iterable[str]) -> ir.Table:
+    """Event ids as a one-column table (`event_id`, string), sorted, each once."""
+    import ibis
+    import pyarrow as pa
+
+    return ibis.memtable(pa.table({"event_id": pa.array(sorted(set(event_ids)), pa.string())}))
