@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 OLDEST = (3, 11)
 ROOT = Path(__file__).resolve().parent
 PLACE = ROOT / ".start"
-PUBLIC_INDEX = "https://pypi.org/simple"
 COMMANDS = ("demo", "test", "lint", "bench", "run")
 LINTERS = (
     ("ruff", "check"),
@@ -78,11 +77,24 @@ def parse(arguments: Sequence[str]) -> tuple[str, list[str]]:
     return arguments[0], rest[1:] if rest[:1] == ["--"] else rest
 
 
-def index_urls(environ: Mapping[str, str], pip_configured: str = "") -> list[str]:
-    """Package indexes in the order of asking: those of uv, those of pip, and the public one only if none is set."""
+def locked_index(lock: str) -> str:
+    """The index that the lock was made from, which is asked where none is configured."""
+    found = re.search(r'registry = "(https://[^"]+)"', lock)
+    if found is None:
+        raise Stop("uv.lock names no package index; set PIP_INDEX_URL")
+    return found[1].rstrip("/")
+
+
+def lock_index() -> str:
+    """The index that this checkout's lock was made from."""
+    return locked_index((ROOT / "uv.lock").read_text(encoding="utf-8"))
+
+
+def index_urls(environ: Mapping[str, str], pip_configured: str, locked: str) -> list[str]:
+    """Package indexes in the order of asking: those of uv, those of pip, and the lock's only if none is set."""
     named = [environ.get(name, "") for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")]
     urls = [url.rpartition("=")[2] if re.match(r"[\w-]+=", url) else url for url in (*named, pip_configured)]
-    return list(dict.fromkeys(url.strip().rstrip("/") for url in urls if url.strip())) or [PUBLIC_INDEX]
+    return list(dict.fromkeys(url.strip().rstrip("/") for url in urls if url.strip())) or [locked]
 
 
 def wheel_tags(system: str, machine: str, libc: str) -> tuple[str, str]:
@@ -239,7 +251,7 @@ def uv_by_pip() -> Path | None:
 def uv_by_download() -> Path | None:
     """Download uv's wheel from the package index; its SHA-256 must be what the index says."""
     family, machine = wheel_tags(platform.system(), platform.machine(), platform.libc_ver()[0])
-    for index in index_urls(os.environ, pip_configured_index()):
+    for index in index_urls(os.environ, pip_configured_index(), lock_index()):
         page = f"{index}/uv/"
         try:
             content_type, body, address = fetch(page, accept="application/vnd.pypi.simple.v1+json, text/html;q=0.5")
@@ -324,8 +336,8 @@ def environment() -> dict[str, str]:
     variables.setdefault("UV_NATIVE_TLS", "true")
     variables.setdefault("UV_SYSTEM_CERTS", "true")
     if not {"UV_DEFAULT_INDEX", "UV_INDEX_URL"} & variables.keys():
-        index = index_urls(variables, pip_configured_index())[0]
-        if index != PUBLIC_INDEX:
+        index = index_urls(variables, pip_configured_index(), lock_index())[0]
+        if index != lock_index():
             variables["UV_DEFAULT_INDEX"] = index
     return variables
 

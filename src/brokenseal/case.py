@@ -67,8 +67,8 @@ def verdict_of(cases: tuple[Case, ...], coverage: Coverage, *, certain: int) -> 
         return Verdict(
             kind="found",
             headline=phrase(
-                "Somebody acted without the right to: {cases} case(s) touching {mailboxes} mailbox(es); "
-                "{certain} message(s) were read with certainty.",
+                "{cases} case(s) look like an intrusion and touch {mailboxes} mailbox(es). "
+                "Under them {certain} message(s) were read with certainty.",
                 cases=len(cases),
                 mailboxes=len(mailboxes),
                 certain=certain,

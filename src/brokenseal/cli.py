@@ -115,10 +115,10 @@ def _note(text: str) -> None:
     print(plain(text), file=sys.stderr)
 
 
-def _warn_of(result: IngestResult) -> None:
+def _warn_of(result: IngestResult, lang: Lang = Lang.EN) -> None:
     from brokenseal.reports.terminal import ingest_lines
 
-    for line in ingest_lines(result):
+    for line in ingest_lines(result, lang.value):
         _note(line)
 
 
@@ -157,7 +157,7 @@ def investigate(
     settings = _settings(store, password_file)
     with watching(enabled=True) as watch:
         result, document = path.investigate(exports, settings, now=_now(), watch=watch)
-    _warn_of(result)
+    _warn_of(result, lang)
     target = report or store / f"report.{lang.value}.html"
     _write(target, path.render(document, "html", lang.value))
     if as_json:
@@ -311,7 +311,7 @@ def demo(
     _note(f"A simulated tenant: its exports are in {exports}")
     with watching(enabled=True) as watch:
         result, document = path.investigate([exports], _settings(store), now=_now(), watch=watch)
-    _warn_of(result)
+    _warn_of(result, lang)
     target = folder / f"report.{lang.value}.html"
     _write(target, path.render(document, "html", lang.value))
     _screen(document, target, lang)

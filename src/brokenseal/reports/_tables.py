@@ -70,6 +70,8 @@ def summary(document: CaseDocument) -> ReportTable:
         (phrase("Records in quarantine"), inputs.rejected),
         (phrase("Records of other files"), inputs.ignored),
     ]
+    if document.simulated:
+        lines.insert(0, (phrase("Note"), _words.SIMULATED))
     lines += [(phrase("The logs cannot tell"), sentence) for sentence in coverage.cannot_tell]
     lines += [(phrase("Program"), f"Brokenseal {document.product_version}")]
     return ReportTable(

@@ -25,10 +25,12 @@ SEVERITY = {
 }
 
 VERDICT = {
-    "found": phrase("Intrusion found"),
+    "found": phrase("Signs of an intrusion"),
     "nothing_found": phrase("Nothing found"),
     "cannot_tell": phrase("The logs cannot tell"),
 }
+
+SIMULATED = phrase("Simulated: these logs are of a tenant that Brokenseal made up. Nobody's mail was read.")
 
 KIND = {
     "certain": phrase("Certain"),

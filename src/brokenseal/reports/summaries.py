@@ -18,6 +18,7 @@ JsonObject = dict[str, Any]
 def detection_summary(document: CaseDocument, lang: str) -> JsonObject:
     """Cases in order, notices, and the state of each detector."""
     return {
+        "simulated": document.simulated,
         "verdict": document.verdict.kind,
         "headline": say(document.verdict.headline, lang),
         "cases": [_case(case, lang) for case in document.cases],

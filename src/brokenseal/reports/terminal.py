@@ -188,6 +188,9 @@ def ingest_lines(result: IngestResult, lang: str = "en") -> tuple[str, ...]:
 def _verdict(document: CaseDocument, lang: str) -> Iterator[RenderableType]:
     kind = document.verdict.kind
     yield Text()
+    if document.simulated:
+        yield Text(say(_words.SIMULATED, lang), style="bold")
+        yield Text()
     yield Text(say(_words.VERDICT[kind], lang).upper(), style=_VERDICT_STYLE[kind])
     yield _sentence(document.verdict.headline, lang)
 
