@@ -242,3 +242,54 @@ def test_every_finding_has_one_place_and_order_changes_nothing(tables, drawn, se
     assert len({case.id for case in grouping.cases}) == len(grouping.cases)
     shuffled = random.Random(seed).sample(findings, len(findings))
     assert cases_of(shuffled, tables) == grouping
+
+
+def addressed(*, first_day: int, accounts: int) -> dict:
+    """Logs that begin on day -30, and an address first seen on a day and used by so many accounts."""
+    log = [{"event_id": "e-first", "occurred_at": AT - dt.timedelta(days=30), "actor_key": ANNA, "client_ip": "8.8.4.4"}]
+    used = [
+        {
+            "event_id": f"e-{number}",
+            "occurred_at": AT + dt.timedelta(days=first_day),
+            "actor_key": f"{number}@corp.example",
+            "client_ip": "9.9.9.9",
+        }
+        for number in range(accounts)
+    ]
+    return make_tables({"events": [*log, *used]})
+
+
+@pytest.mark.parametrize(
+    ("first_day", "accounts", "expected"),
+    [
+        (0, 2, [["a", "b"]]),
+        (-16, 5, [["a", "b"]]),
+        (-17, 2, [["a"], ["b"]]),  # known in the first fortnight of the logs
+        (0, 6, [["a"], ["b"]]),  # the exit of an office, an operator or a VPN
+    ],
+)
+def test_a_strangers_address_joins_and_a_known_or_shared_one_does_not(first_day, accounts, expected):
+    grouping = cases_of(
+        [
+            finding("a", f"account:{ANNA}", addresses=["9.9.9.9"]),
+            finding("b", f"account:{BERT}", addresses=["9.9.9.9"], day=1),
+        ],
+        addressed(first_day=first_day, accounts=accounts),
+    )
+
+    assert members(grouping) == expected
+    links = [say(link, "en") for case in grouping.cases for link in case.links]
+    assert any("9.9.9.9, which the logs did not know before" in link for link in links) == (len(expected) == 1)
+
+
+def test_a_case_with_forged_tokens_is_named_by_them(tables):
+    grouping = cases_of(
+        [
+            finding("reads", f"account:{ANNA}", attack=("T1114.002",)),
+            finding("token", f"account:{ANNA}", attack=("T1606",), mailboxes=[ANNA], notice=True),
+        ],
+        tables,
+    )
+
+    (case,) = grouping.cases
+    assert say(case.title, "en") == f"Mail of {ANNA} was read with tokens that no sign-in explains"

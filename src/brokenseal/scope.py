@@ -6,7 +6,10 @@
 - Cases that touch (an account of one acted in the other, or was guessed from its address) are named in each other's
   links and stay apart, because different people must act on them.
 
-Nothing is ever joined through a Microsoft address, or through an address alone: many people share those.
+- Findings from one public address make one case where the address is a stranger's: unseen in the first fourteen days
+  of the logs, and used by a handful of accounts at most.
+
+Nothing is ever joined through a Microsoft address, or through any other address: many people share those.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from brokenseal.findings import by_weight, named
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
 ACCOUNT_GAP = dt.timedelta(days=14)
 """Findings on one account that lie further apart are two stories."""
 
+STRANGE_AFTER_S = 14 * 86_400
+"""An address is a stranger's if the logs ran this long before it was first seen."""
+SHARED_ACCOUNTS = 5
+"""Above so many accounts an address is the exit of an office, an operator or a VPN."""
+
+_FORGED = "T1606"
 _TAKEN_OVER = frozenset(("T1078.004", "T1539", "T1550.004"))
 _READ = "T1114.002"
 _RULES = frozenset(("T1114.003", "T1564.008"))
@@ -78,6 +87,7 @@ class _Group:
     id: str
     opened: tuple[Finding, ...]
     joined: tuple[Finding, ...]
+    strange: frozenset[str]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -103,7 +113,11 @@ def cases_of(findings: Sequence[Finding], tables: Tables) -> Grouping:
         first record, so that later evidence does not change it.
     """
     opening = sorted((finding for finding in findings if not finding.is_notice), key=_by_time)
-    groups = [_Group(id=_case_id(members), opened=tuple(members), joined=()) for members in _components(opening)]
+    strange = _strange_addresses(opening, tables)
+    groups = [
+        _Group(id=_case_id(members), opened=tuple(members), joined=(), strange=strange)
+        for members in _components(opening, strange)
+    ]
     notices = sorted((finding for finding in findings if finding.is_notice), key=_by_time)
     joined: dict[str, list[Finding]] = defaultdict(list)
     left = []
@@ -113,7 +127,7 @@ def cases_of(findings: Sequence[Finding], tables: Tables) -> Grouping:
             left.append(notice)
         else:
             joined[home.id].append(notice)
-    groups = [_Group(id=group.id, opened=group.opened, joined=tuple(joined[group.id])) for group in groups]
+    groups = [replace(group, joined=tuple(joined[group.id])) for group in groups]
     accesses = _accesses(groups, tables)
     drafts = [_draft(group, groups, accesses[group.id]) for group in groups]
     # Of two cases equally grave, the one that more speaks for comes first.
@@ -138,8 +152,25 @@ def _case_id(members: Sequence[Finding]) -> str:
     return f"case-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _components(opening: Sequence[Finding]) -> list[list[Finding]]:
-    """Findings joined by what they are about, or by a session, in order of time."""
+def _strange_addresses(opening: Sequence[Finding], tables: Tables) -> frozenset[str]:
+    """Addresses of the findings that the logs did not know at first, and that few accounts use."""
+    wanted = sorted({address for finding in opening for address in finding.addresses})
+    if not wanted:
+        return frozenset()
+    events = tables["events"]
+    began = events.aggregate(began=events.occurred_at.min())
+    seen = events.filter(events.client_ip.isin(wanted)).select("client_ip", "occurred_at", "actor_key")
+    by_address = seen.group_by("client_ip").aggregate(since=seen.occurred_at.min(), accounts=seen.actor_key.nunique())
+    strange = by_address.cross_join(began).filter(
+        lambda rows: (
+            (rows.accounts <= SHARED_ACCOUNTS) & (rows.since.delta(rows.began, unit="second") >= STRANGE_AFTER_S)
+        )
+    )
+    return frozenset(strange.select("client_ip").to_pyarrow().column("client_ip").to_pylist())
+
+
+def _components(opening: Sequence[Finding], strange: frozenset[str]) -> list[list[Finding]]:
+    """Findings joined by what they are about, by a session, or by a stranger's address, in order of time."""
     parents = list(range(len(opening)))
 
     def root(index: int) -> int:
@@ -148,7 +179,7 @@ def _components(opening: Sequence[Finding]) -> list[list[Finding]]:
             index = parents[index]
         return index
 
-    for run in _joined_runs(opening):
+    for run in _joined_runs(opening, strange):
         for index in run[1:]:
             parents[root(index)] = root(run[0])
     components: dict[int, list[Finding]] = defaultdict(list)
@@ -157,12 +188,14 @@ def _components(opening: Sequence[Finding]) -> list[list[Finding]]:
     return list(components.values())
 
 
-def _joined_runs(opening: Sequence[Finding]) -> list[list[int]]:
+def _joined_runs(opening: Sequence[Finding], strange: frozenset[str]) -> list[list[int]]:
     """Indices of findings that share an account without a long gap, an application, an address or a session."""
     by_key: dict[str, list[int]] = defaultdict(list)
     for index, finding in enumerate(opening):
         sessions = finding.sessions if _is_account(finding) else ()
-        for key in (*finding.case_keys, *(f"session:{session}" for session in sessions)):
+        addresses = strange.intersection(finding.addresses)
+        keys = {*finding.case_keys, *(f"session:{name}" for name in sessions), *(f"address:{ip}" for ip in addresses)}
+        for key in sorted(keys):
             by_key[key].append(index)
     runs: list[list[int]] = []
     for key, indices in by_key.items():
@@ -267,6 +300,12 @@ def _title(group: _Group) -> Phrase:
         return phrase("The account {account} was taken over, and mail was read with it", account=accounts)
     if group.names("account") and attack & _TAKEN_OVER:
         return phrase("The account {account} was taken over", account=accounts)
+    forged = [finding for finding in group.findings if _FORGED in finding.attack]
+    if forged and _READ in attack:
+        return phrase(
+            "Mail of {mailboxes} was read with tokens that no sign-in explains",
+            mailboxes=named(_together(finding.mailboxes for finding in forged)),
+        )
     if group.names("account") and more:
         return phrase("The account {account} did {number} suspicious things", account=accounts, number=more + 1)
     if group.names("address") and more:
@@ -286,6 +325,16 @@ def _own_links(group: _Group) -> list[Phrase]:
     links += [
         phrase("{number} findings share the session {session}.", number=number, session=session)
         for session, number in shared.items()
+        if number > 1
+    ]
+    strangers = _counted(tuple(group.strange.intersection(finding.addresses)) for finding in group.opened)
+    links += [
+        phrase(
+            "{number} findings come from {address}, which the logs did not know before and few accounts use.",
+            number=number,
+            address=address,
+        )
+        for address, number in strangers.items()
         if number > 1
     ]
     if group.joined:
