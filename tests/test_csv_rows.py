@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from brokenseal.csv_rows import sniff, unique_names
+from brokenseal.csv_rows import CsvRows, sniff, unique_names
+from brokenseal.encoding import lines
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,15 @@ def test_a_first_row_that_is_not_complete_yet_does_not_count():
 
 def test_names_are_kept_and_repeated_names_are_numbered():
     assert unique_names(["a", " a", "A", "a", "", "a", ""]) == ("a", " a", "A", "a (2)", "", "a (3)", " (2)")
+
+
+@pytest.mark.parametrize("header", [b"a,b" * 50, b'a,"b', b"x" * 500])
+def test_a_header_that_cannot_be_read_is_a_rejected_record_and_nothing_is_lost(header):
+    rows = CsvRows(lines(iter([header + b"\n1,2\n"]), 60), skipped=0, delimiter=",", limit=60)
+
+    records = list(rows)
+
+    assert rows.columns == ()
+    assert [record.value for record in records] == [None] * len(records)
+    assert "".join(record.text for record in records).replace("\n", "").startswith(header.decode()[:60])
+    assert {record.reason for record in records} <= {"too_large", "row_malformed"}

@@ -54,7 +54,7 @@ def found(store_dir) -> set[str]:
 def test_an_untouched_store_is_intact(store_dir):
     verification = verify(Settings(store_dir=store_dir, threads=1))
 
-    assert (True, 3, 3) == (verification.intact, verification.ledger_rows, verification.evidence_files)
+    assert (verification.intact, verification.ledger_rows, verification.evidence_files) == (True, 3, 3)
     assert {"same"} == {each.state for each in verification.originals}
 
 
@@ -68,7 +68,7 @@ def test_the_text_of_every_record_comes_back_by_its_id(store_dir):
 
 @pytest.mark.parametrize("at", [0, 10, -1])
 def test_a_flipped_byte_in_recorded_text_is_found(store_dir, at):
-    path = sorted((store_dir / "evidence").iterdir())[0]
+    path = min((store_dir / "evidence").iterdir())
     content = bytearray(path.read_bytes())
     content[at] ^= 1
     path.write_bytes(content)
@@ -77,7 +77,7 @@ def test_a_flipped_byte_in_recorded_text_is_found(store_dir, at):
 
 
 def test_removed_recorded_text_is_found(store_dir):
-    sorted((store_dir / "evidence").iterdir())[0].unlink()
+    min((store_dir / "evidence").iterdir()).unlink()
 
     assert {"evidence_missing"} == found(store_dir)
 
@@ -90,7 +90,9 @@ def test_added_recorded_text_is_found(store_dir):
 
 def ledger_files(store_dir):
     """Files of the ledger in the order of its rows."""
-    return sorted((store_dir / "tables" / "ledger").glob("*.parquet"), key=lambda file: pq.read_table(file)["seq"][0].as_py())
+    return sorted(
+        (store_dir / "tables" / "ledger").glob("*.parquet"), key=lambda file: pq.read_table(file)["seq"][0].as_py()
+    )
 
 
 def rewrite(store_dir, file, rows) -> None:
@@ -164,7 +166,7 @@ def test_changed_and_missing_originals_are_told_but_do_not_harm_the_store(tmp_pa
     verification = verify(settings)
 
     assert verification.intact
-    assert ["same", "changed", "missing"] == [each.state for each in verification.originals]
+    assert [each.state for each in verification.originals] == ["same", "changed", "missing"]
 
 
 def test_a_store_that_is_none_is_said(tmp_path):
@@ -187,8 +189,8 @@ def test_a_line_is_found_wherever_blocks_end(tmp_path, length):
 
 
 def test_line_breaks_inside_a_record_become_blanks():
-    assert b'{  "a":1 }\n' == evidence.line_of('{\r\n"a":1\n}')
+    assert evidence.line_of('{\r\n"a":1\n}') == b'{  "a":1 }\n'
 
 
 def test_half_a_character_does_not_stop_the_recording():
-    assert b"a?b\n" == evidence.line_of("a\ud800b")
+    assert evidence.line_of("a\ud800b") == b"a?b\n"

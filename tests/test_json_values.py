@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenseal import json_values
 from brokenseal.json_values import JsonValues, is_too_large
 
 
@@ -77,3 +78,62 @@ def test_the_text_of_all_rejections_together_is_the_text_of_the_input():
 )
 def test_size_is_counted_in_bytes(text, limit, expected):
     assert is_too_large(text, limit) is expected
+
+
+@pytest.mark.parametrize("piece", [64 * 1024, 5, 40])
+@pytest.mark.parametrize("limit", [10_000_000, 3_000])
+def test_long_values_are_read_or_passed_over_at_their_very_end(monkeypatch, piece, limit):
+    monkeypatch.setattr(json_values, "_PIECE_CHARACTERS", piece)
+    monkeypatch.setattr(json_values, "_LONG_CHARACTERS", 500)
+    inner = [{"q": '"\\', "b": "}]{[", "n": n, "l": [[n], {}]} for n in range(200)]
+    long = {"a": 0, "b": inner, "c": "\\" * 400}
+    small = {"a": 1, "b": 2}
+    for indent in (None, 1):
+        text = json.dumps([small, long, small, long["c"] * 4, small], indent=indent)
+
+        _, records = read(text, cut=97, limit=limit)
+
+        assert [record.value or record.reason for record in records] == [
+            small,
+            long if limit > 3_000 else "too_large",
+            small,
+            "unknown_shape" if limit > 3_000 else "too_large",
+            small,
+        ]
+
+
+def test_a_long_value_that_is_broken_is_rejected_by_itself(monkeypatch):
+    monkeypatch.setattr(json_values, "_LONG_CHARACTERS", 500)
+    monkeypatch.setattr(json_values, "_PIECE_CHARACTERS", 100)
+    good = '{"a":1,"b":2}'
+    for broken in (
+        '{"a":0,"b":[' + "1," * 1_000 + "tru]}",
+        '{"a":0,"b":[' + "[" * 1_500 + "]" * 1_500 + "]}",
+        '{"a":0,"b":"' + "x" * 2_000 + "\n[",
+    ):
+        _, records = read(f"[{good},{broken},{good}]", cut=97)
+        assert [record.value or record.reason for record in records][:1] == [json.loads(good)]
+        assert [record.reason for record in records].count(None) == 2, broken[:20]
+
+
+def test_many_broken_elements_are_as_many_rejections():
+    text = "[" + ",".join('{"a":1,"b":tru}' if n % 3 else '{"a":1,"b":2}' for n in range(20_000)) + "]"
+
+    _, records = read(text)
+
+    assert len(records) == 20_000
+    assert sum(record.reason is None for record in records) == 6_667
+
+
+def test_a_giant_that_is_no_value_is_passed_over():
+    _, records = read("[" + "x" * 400_000 + ',{"a":1}]', cut=1_000, limit=1_000)
+
+    assert [record.value or record.reason for record in records] == ["too_large", {"a": 1}]
+    assert len(records[0].text) <= 64 * 1024
+
+
+def test_a_giant_that_the_input_ends_in_is_rejected():
+    reader, records = read('[{"a":1},{"a":"' + "x" * 400_000, cut=1_000, limit=1_000)
+
+    assert [record.value or record.reason for record in records] == [{"a": 1}, "too_large"]
+    assert reader.is_open

@@ -13,7 +13,10 @@ AT = dt.datetime(2026, 1, 1, 12, 30, tzinfo=dt.UTC)
 
 def rows(count: int = 4) -> list[dict]:
     return ledger.seal(
-        [{"path": f"f{n}", "batch_id": "b", "records": n, "alarms": ["at_cap: 5000"], "ingested_at": AT} for n in range(count)],
+        [
+            {"path": f"f{n}", "batch_id": "b", "records": n, "alarms": ["at_cap: 5000"], "ingested_at": AT}
+            for n in range(count)
+        ],
         after=None,
     )
 
@@ -21,31 +24,34 @@ def rows(count: int = 4) -> list[dict]:
 def test_a_sealed_chain_has_no_breaks():
     sealed = rows()
 
-    assert [1, 2, 3, 4] == [row["seq"] for row in sealed]
-    assert ledger.GENESIS == sealed[0]["prev_hash"]
-    assert () == ledger.breaks(sealed)
+    assert [row["seq"] for row in sealed] == [1, 2, 3, 4]
+    assert sealed[0]["prev_hash"] == ledger.GENESIS
+    assert ledger.breaks(sealed) == ()
 
 
 def test_a_second_ingest_goes_on_from_the_last_row():
     first = rows(2)
     second = ledger.seal([{"path": "later"}], after=first[-1])
 
-    assert 3 == second[0]["seq"]
-    assert () == ledger.breaks([*first, *second])
+    assert second[0]["seq"] == 3
+    assert ledger.breaks([*first, *second]) == ()
 
 
 def test_the_hash_of_a_known_row_never_changes():
     """Old stores must still verify, so the canonical form is pinned."""
     row = {"seq": 1, "path": "é", "records": 3, "alarms": ["a"], "ingested_at": AT, "prev_hash": ledger.GENESIS}
 
-    assert "72ec6b3021b0e148dfb5565269f18a4c95b94aa547c0af27d66bb857e873afba" == ledger.entry_hash(row)
+    assert ledger.entry_hash(row) == "72ec6b3021b0e148dfb5565269f18a4c95b94aa547c0af27d66bb857e873afba"
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
     [
         ("edited", lambda chain: [*chain[:1], {**chain[1], "records": 99}, *chain[2:]]),
-        ("edited time", lambda chain: [*chain[:1], {**chain[1], "ingested_at": AT + dt.timedelta(microseconds=1)}, *chain[2:]]),
+        (
+            "edited time",
+            lambda chain: [*chain[:1], {**chain[1], "ingested_at": AT + dt.timedelta(microseconds=1)}, *chain[2:]],
+        ),
         ("edited alarm", lambda chain: [{**chain[0], "alarms": []}, *chain[1:]]),
         ("removed", lambda chain: [*chain[:1], *chain[2:]]),
         ("first removed", lambda chain: chain[1:]),
@@ -63,7 +69,10 @@ def rehashed(row: dict) -> dict:
     return {**row, "entry_hash": ledger.entry_hash(row)}
 
 
-@given(at=st.integers(0, 3), column=st.sampled_from(["path", "records", "sha256", "kept", "prev_hash", "entry_hash", "seq"]))
+@given(
+    at=st.integers(0, 3),
+    column=st.sampled_from(["path", "records", "sha256", "kept", "prev_hash", "entry_hash", "seq"]),
+)
 def test_any_edit_of_any_column_is_found(at, column):
     """Property: no single edited value passes."""
     sealed = rows()

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
+import subprocess
+import sys
 
 import ibis
 import pyarrow as pa
@@ -45,7 +45,7 @@ def test_tables_without_files_are_empty_and_of_the_declared_schema(store):
     assert [table.name for table in schema.TABLES] == list(tables)
     for table in schema.TABLES:
         assert table.ibis_schema() == tables[table.name].schema()
-        assert 0 == store.run(tables[table.name]).num_rows
+        assert store.run(tables[table.name]).num_rows == 0
 
 
 def test_rows_of_a_committed_batch_are_seen_in_the_declared_schema(store):
@@ -54,14 +54,17 @@ def test_rows_of_a_committed_batch_are_seen_in_the_declared_schema(store):
     events = store.tables()["events"]
 
     assert schema.EVENT.ibis_schema() == events.schema()
-    assert [("x", "a1a1"), ("y", "a1a1")] == [(row["event_id"], row["input_sha256"]) for row in store.run(events).to_pylist()]
+    assert [(row["event_id"], row["input_sha256"]) for row in store.run(events).to_pylist()] == [
+        ("x", "a1a1"),
+        ("y", "a1a1"),
+    ]
 
 
 def test_a_batch_that_the_ledger_does_not_name_is_not_seen(store):
     add(store, "a1", ["x"])
     add(store, "b2", ["y"], with_ledger=False)
 
-    assert ["x"] == store.run(store.tables()["events"].event_id.as_table())["event_id"].to_pylist()
+    assert store.run(store.tables()["events"].event_id.as_table())["event_id"].to_pylist() == ["x"]
 
 
 def test_unfinished_batches_and_files_are_taken_away(store, settings):
@@ -74,12 +77,12 @@ def test_unfinished_batches_and_files_are_taken_away(store, settings):
 
     store.discard_unfinished()
 
-    assert ["batch_id=a1"] == sorted(path.name for path in (store.root / "tables" / "events").glob("batch_id=*"))
+    assert sorted(path.name for path in (store.root / "tables" / "events").glob("batch_id=*")) == ["batch_id=a1"]
     assert {("events", "a1"), ("ledger", "")} == {(name, batch) for name, batch, _ in store.table_files()}
-    assert [] == list((store.root / "evidence").iterdir())
-    assert [] == list((store.root / "tmp").iterdir())
+    assert list((store.root / "evidence").iterdir()) == []
+    assert list((store.root / "tmp").iterdir()) == []
     with Store.open(settings) as again:
-        assert 1 == again.run(again.tables()["events"]).num_rows
+        assert again.run(again.tables()["events"]).num_rows == 1
 
 
 def test_stored_files_leave_out_what_the_ledger_knows(store):
@@ -109,14 +112,14 @@ def test_the_engine_reaches_nothing_outside_the_store(store, tmp_path):
     ):
         with pytest.raises(Exception, match=r"disabled|Permission"):
             store._engine.execute(query)
-    assert ["a [b]*'c", "outside.csv"] == sorted(os.listdir(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a [b]*'c", "outside.csv"]
 
 
 def test_a_store_is_made_once(settings):
     Store.create(settings).close()
     Store.create(settings).close()
 
-    assert {"product": "brokenseal", "format": 1} == json.loads((settings.store_dir / "store.json").read_text())
+    assert json.loads((settings.store_dir / "store.json").read_text()) == {"product": "brokenseal", "format": 1}
 
 
 def test_a_creation_that_was_killed_is_completed(settings):
@@ -124,7 +127,7 @@ def test_a_creation_that_was_killed_is_completed(settings):
     (settings.store_dir / "store.json").unlink()
 
     with Store.create(settings) as store:
-        assert 0 == store.run(store.tables()["events"]).num_rows
+        assert store.run(store.tables()["events"]).num_rows == 0
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 99}', "\ufffd"])
@@ -136,25 +139,27 @@ def test_a_store_of_an_unknown_form_is_refused(settings, content):
         Store.open(settings)
 
 
-def hold_lock(settings, ready, done) -> None:
-    with Store.open(settings) as store, store.writing():
-        ready.set()
-        done.wait(20)
+HOLDER = """
+import sys, time
+from pathlib import Path
+from brokenseal.settings import Settings
+from brokenseal.store import Store
+with Store.open(Settings(store_dir=Path(sys.argv[1]))) as store, store.writing():
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
 
 def test_a_second_writer_is_refused_until_the_first_is_gone(settings):
     Store.create(settings).close()
-    spawn = multiprocessing.get_context("spawn")
-    ready, done = spawn.Event(), spawn.Event()
-    process = spawn.Process(target=hold_lock, args=(settings, ready, done))
-    process.start()
-    assert ready.wait(20)
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(settings.store_dir)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
     with Store.open(settings) as store:
         with pytest.raises(StoreBusy) as caught, store.writing():
             pass
         assert str(process.pid) in caught.value.value
         process.kill()
-        process.join()
+        process.communicate()
         with store.writing():
             pass
 
@@ -171,10 +176,15 @@ def load(store, *lines: str) -> list[dict]:
 def test_lines_are_read_as_typed_rows_with_their_numbers(store):
     found = load(store, '{"Id": 1.50, "N": "4", "S": {}, "L": []}', '{"Id": true, "Other": [1]}', '{"Id": {"a": 1}}')
 
-    assert [7, 8, 9] == [row["record_no"] for row in found]
-    assert ["1.5", "true", '{"a":1}'] == [row["Id"] for row in found]
-    assert (4, {"A": None}, []) == (found[0]["N"], found[0]["S"], found[0]["L"])
-    assert (None, None, None) == (found[1]["N"], found[1]["S"], found[1]["L"])
+    assert [row["record_no"] for row in found] == [7, 8, 9]
+    assert [row["Id"] for row in found] == ["1.5", "true", '{"a":1}']
+    assert (found[0]["N"], found[0]["S"], found[0]["L"]) == (4, {"A": None}, [])
+    assert (found[1]["N"], found[1]["S"], found[1]["L"]) == (None, None, None)
+
+
+def test_a_line_that_is_null_is_a_row_of_nulls(store):
+    """It has no id, so no columnar path takes it."""
+    assert load(store, "null") == [{"record_no": 7, "Id": None, "N": None, "S": None, "L": None}]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +210,6 @@ def test_lines_are_read_as_typed_rows_with_their_numbers(store):
         "{'Id': '1'}",
         "5",
         "[1]",
-        "null",
         '"text"',
         "\ufeff{}",
     ],
@@ -233,15 +242,17 @@ def test_the_lowest_record_of_each_new_id_is_fresh(store):
     bench.know_seen(store.tables()["events"])
     new = "6b0e63a5-0000-4000-8000-000000000002"
 
-    assert [2, 4] == claim(bench, ("sha256:ab", 4), (new, 3), (new, 2), ("signin:x", 1), ("6b0e63a5-0000-4000-8000-000000000001", 0))
-    assert [9] == claim(bench, (new, 8), (new.replace("-", ""), 9), ("sha256:ab", 7))
+    assert claim(
+        bench, ("sha256:ab", 4), (new, 3), (new, 2), ("signin:x", 1), ("6b0e63a5-0000-4000-8000-000000000001", 0)
+    ) == [2, 4]
+    assert claim(bench, (new, 8), (new.replace("-", ""), 9), ("sha256:ab", 7)) == [9]
 
 
 def test_a_compiled_query_runs_on_held_tables(store):
     bench = store.workbench()
     bench.hold("numbers", pa.table({"n": [1, 2, 3]}))
     table = ibis.table({"n": "int64"}, name="numbers")
-    from brokenseal.store import compile_query
+    from brokenseal._workbench import compile_query
 
-    assert [2, 3] == bench.fetch(compile_query(table.filter(table.n > 1)))["n"].to_pylist()
-    assert ["a", "b"] == bench.at_once(lambda alone, name: name, ["a", "b"])
+    assert bench.fetch(compile_query(table.filter(table.n > 1)))["n"].to_pylist() == [2, 3]
+    assert bench.at_once(lambda alone, name: name, ["a", "b"]) == ["a", "b"]

@@ -57,16 +57,14 @@ class AlarmTally:
             return
         count = value["ResultCount"]
         if isinstance(count, str):
-            count = int(count) if count.isdecimal() and len(count) < 10 else None  # noqa: PLR2004 - fits an integer
+            count = int(count) if count.isdecimal() and len(count) < 10 else None  # noqa: PLR2004
         if isinstance(count, int) and not isinstance(count, bool) and count > 0:
             self.announced[count] = self.announced.get(count, 0) + 1
         else:
             self.unannounced += 1
 
 
-def alarm_codes(
-    tally: AlarmTally, *, records: int, last_at: dt.datetime | None, now: dt.datetime
-) -> tuple[str, ...]:
+def alarm_codes(tally: AlarmTally, *, records: int, last_at: dt.datetime | None, now: dt.datetime) -> tuple[str, ...]:
     """The alarms of one input as the ledger keeps them.
 
     Args:
@@ -85,7 +83,7 @@ def alarm_codes(
         found.append(f"flattened: {tally.flattened}")
     if tally.cut:
         found.append(f"truncated_json: {tally.cut}")
-    if tally.ends_early:
+    elif tally.ends_early:
         found.append("truncated_json: 0")
     if last_at is not None and last_at > now + _AHEAD:
         found.append(f"clock: {last_at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -103,14 +101,14 @@ def alarms_of(ledger_rows: Iterable[Mapping[str, Any]]) -> tuple[Alarm, ...]:
     return tuple(found.values())
 
 
-def explain(code: str, detail: str) -> Phrase:
+def explain(code: str, detail: str) -> Phrase:  # noqa: PLR0911 - one sentence for each code
     """The sentence for one alarm."""
     numbers = [int(part) for part in detail.split() if part.isdecimal()]
     if code == "at_cap" and numbers:
         return phrase(
             "The export holds exactly {n} records, a number at which exports stop: more may exist.", n=numbers[0]
         )
-    if code == "result_count_above" and len(numbers) == 2:  # noqa: PLR2004 - announced and there
+    if code == "result_count_above" and len(numbers) == 2:  # noqa: PLR2004
         return phrase(
             "The search announced {announced} results, and {there} are here: records are missing.",
             announced=numbers[0],

@@ -54,12 +54,20 @@ EVERY_MESSAGE = 100_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """What the detectors said: cases, notices, the state of each detector, and what was read under any case."""
+    """What the detectors said: cases, notices, the state of each detector, and what was read.
 
+    Attributes:
+        everything: Under any mail access of the logs.
+        exposure: Under any case.
+        access_ids: Event ids of the mail accesses of all cases; lines of an exposure cite no more than some of them.
+    """
+
+    everything: Exposure
     exposure: Exposure
     cases: tuple[Case, ...]
     notices: tuple[Finding, ...]
     states: tuple[DetectorState, ...]
+    access_ids: frozenset[str]
 
 
 def add_exports(
@@ -79,10 +87,18 @@ def detect(tables: Tables, seen: Coverage) -> Detection:
     """Run every detector, group its findings into cases, and attach what was read under each."""
     findings, states = run_detectors(tables, DETECTORS, seen)
     grouping = cases_of(findings, tables)
-    together = Selection.of_events("", [event_id for draft in grouping.cases for event_id in draft.access_ids])
-    everything, *read = exposures(tables, [together, *(_selection_of(draft) for draft in grouping.cases)])
+    access_ids = frozenset(event_id for draft in grouping.cases for event_id in draft.access_ids)
+    asked = [Selection.everything(), Selection.of_events("", access_ids), *map(_selection_of, grouping.cases)]
+    everything, together, *read = exposures(tables, asked)
     cases = tuple(finish_case(draft, under) for draft, under in zip(grouping.cases, read, strict=True))
-    return Detection(exposure=everything, cases=cases, notices=grouping.notices, states=states)
+    return Detection(
+        everything=everything,
+        exposure=together,
+        cases=cases,
+        notices=grouping.notices,
+        states=states,
+        access_ids=access_ids,
+    )
 
 
 def _selection_of(draft: CaseDraft) -> Selection:
@@ -110,7 +126,7 @@ def build_document(store: Store) -> CaseDocument:
     seen = coverage_of(tables)
     detection = detect(tables, seen)
     evidence = (item.event_id for case in detection.cases for found in case.findings for item in found.evidence)
-    in_case = frozenset(evidence).union(*(exposed_ids(case.exposure) for case in detection.cases))
+    in_case = detection.access_ids.union(evidence)
     document = CaseDocument(
         format=DOCUMENT_FORMAT,
         product_version=VERSION,
@@ -120,7 +136,7 @@ def build_document(store: Store) -> CaseDocument:
         notices=detection.notices,
         detectors=detection.states,
         token_provenance=provenance_summary(tables),
-        exposure=exposure(tables, Selection.everything()),
+        exposure=detection.everything,
         coverage=seen,
         activity=activity(tables, in_case),
         inputs=inputs_of(tables["ledger"].to_pyarrow().to_pylist(), tables["quarantine"].to_pyarrow().to_pylist()),

@@ -33,6 +33,9 @@ _BRACKET = re.compile(r'["{}\[\]]')
 _BRACKET_OR_LINE = re.compile(r'["{}\[\]]|\n(?=[{\[])')
 _QUOTE = re.compile(r'["\\]')
 _QUOTE_OR_LINE = re.compile(r'["\\]|\n(?=[{\[])')
+_LINE = re.compile(r"\n(?=[{\[])")
+# Whole strings; of one that does not end here, its first quote mark is kept.
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(").*\Z', re.DOTALL)
 _JUNK_END = re.compile(r"[\n{\[]")
 _JUNK_ELEMENT_END = re.compile(r"[,\]\n{\[]")
 _KEY = r'"([^"\\]{1,200})"'
@@ -44,6 +47,7 @@ _TRIES: Final = 32
 _CUT_CHARACTERS: Final = 12
 _COMPACT_CHARACTERS: Final = 4 * 1024
 _PIECE_CHARACTERS: Final = 64 * 1024
+_LONG_CHARACTERS: Final = 1024 * 1024
 _UNDECIDED: Final = -1
 
 
@@ -60,28 +64,48 @@ class _Outline:
         """(position behind the end or None, position up to which was read) between `start` and `stop`."""
         position = start
         while position < stop:
+            if stop - position > _PIECE_CHARACTERS and (passed := self._pass(text, position)):
+                position += passed
+                continue
             found = (self._inside if self.in_string else self._outside).search(text, position, stop)
             if found is None:
                 return None, stop
             position = found.end()
-            match text[position - 1]:
-                case '"':
-                    self.in_string = not self.in_string
-                    if not self.in_string and self.depth == 0:
-                        return position, position
-                case "\\":
-                    if position >= stop:
-                        return None, position - 1
-                    position += 1
-                case "{" | "[":
-                    self.depth += 1
-                case "\n":
-                    return position, position
-                case _:
-                    self.depth -= 1
-                    if self.depth <= 0:
-                        return position, position
+            character = text[position - 1]
+            if character == "\\":
+                if position >= stop:
+                    return None, position - 1
+                position += 1
+            elif self._ends_with(character):
+                return position, position
         return None, position
+
+    def _ends_with(self, character: str) -> bool:
+        if character == "\n":
+            return True
+        if character == '"':
+            self.in_string = not self.in_string
+        else:
+            self.depth += 1 if character in "{[" else -1
+        return self.depth <= 0 and not self.in_string
+
+    def _pass(self, text: str, position: int) -> int:
+        """Pass over a piece in which the text cannot end: how many characters, 0 where it might."""
+        if self.in_string or self.depth == 0:
+            return 0
+        piece = text[position : position + _PIECE_CHARACTERS]
+        if self._outside is _BRACKET_OR_LINE and _LINE.search(piece):
+            return 0
+        rest = _STRINGS.sub(r"\1", piece)
+        closing = rest.count("}") + rest.count("]")
+        if closing >= self.depth:
+            return 0
+        self.depth += rest.count("{") + rest.count("[") - closing
+        self.in_string = rest.endswith('"')
+        backslashes = len(piece) - len(piece.rstrip("\\"))
+        # The last character may be the backslash or line feed whose meaning the next piece decides.
+        is_undecided = backslashes % 2 == 1 if self.in_string else piece.endswith("\n")
+        return len(piece) - (1 if is_undecided else 0)
 
 
 class JsonValues:
@@ -213,11 +237,34 @@ class JsonValues:
         if is_cut and not self._eof:
             if self._pending_too_large():
                 return self._skip("too_large", at_most(self._limit))
+            if len(self._text) - self._at > _LONG_CHARACTERS and self._text[self._at] in '{["':
+                return self._long()
             self._grow()
             return None
         # A raw line feed inside a string often is where a page was cut off, and the string "ends" much later.
         strict = first_fault(self._text, self._at)
         return self._broken(min(self._at if at is None else at for at in (fault_at, strict)) - self._at)
+
+    def _long(self) -> FramedRecord:
+        """A long value: find its end by its outline first, because half of it as objects takes much memory."""
+        outline = _Outline(outside=_BRACKET_OR_LINE, inside=_QUOTE_OR_LINE)
+        read = 0
+        while True:
+            end, position = outline.end(self._text, self._at + read, len(self._text) - (0 if self._eof else 1))
+            read = position - self._at
+            if end is not None or self._eof:
+                break
+            if self._pending_too_large():
+                return self._skip("too_large", at_most(self._limit), outline, read)
+            self._grow()
+        start = self._at
+        try:
+            value, self._at = scan_value(self._text, start)
+        except RecursionError:
+            return self._skip("too_deep", TOO_DEEP)
+        except ValueError:
+            return self._broken((first_fault(self._text, start) or start) - start)
+        return self._record(self._text[start : self._at], value)
 
     def _pending_too_large(self) -> bool:
         return len(self._text) - self._at > self._limit
@@ -290,15 +337,17 @@ class JsonValues:
         found = _FIRST_KEYS.match(self._text, self._at)
         return set() if found is None else {(found[1], found[2])}
 
-    def _skip(self, reason: str, expected: str) -> FramedRecord:
-        """Pass over a value without keeping it: only its beginning is shown."""
+    def _skip(self, reason: str, expected: str, outline: _Outline | None = None, read: int = 0) -> FramedRecord:
+        """Pass over a value without keeping it: only its beginning is shown. `read` of it are in `outline` already."""
         shown = self._text[self._at : self._at + SHOWN_CHARACTERS]
-        # A bracket at the start of a line begins the next value, however many brackets and quotes are still open;
-        # only what is well-formed so far, and deep, may be written with every bracket on its own line.
-        outline = _Outline(outside=_BRACKET if reason == "too_deep" else _BRACKET_OR_LINE, inside=_QUOTE_OR_LINE)
+        if outline is None:
+            # A bracket at the start of a line begins the next value, however many brackets and quotes are still
+            # open; only what is well-formed so far, and deep, may be written with every bracket on its own line.
+            outline = _Outline(outside=_BRACKET if reason == "too_deep" else _BRACKET_OR_LINE, inside=_QUOTE_OR_LINE)
         is_bracketed = self._text[self._at] in '{["'
         junk_end = _JUNK_ELEMENT_END if self._in_array else _JUNK_END
         record = self._rejected(shown, reason, expected)
+        self._at += read
         while True:
             # The last character may be the backslash or line feed whose meaning the next block decides.
             stop = len(self._text) - (0 if self._eof else 1)

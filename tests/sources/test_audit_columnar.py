@@ -10,7 +10,6 @@ import uuid
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import SAMPLES, needs_samples
 
 import brokenseal.ingest
 from brokenseal import schema
@@ -18,6 +17,7 @@ from brokenseal.ingest import ingest
 from brokenseal.settings import Settings
 from brokenseal.sources.unified_audit import SOURCE
 from brokenseal.store import Store
+from support import SAMPLES, needs_samples
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ID = "6b0e63a5-0000-4000-8000-{:012x}"
@@ -51,7 +51,10 @@ def bind(number: int = 1, **changes):
             "UniqueTokenId": "3kVZRE8tFkinHtPA7_EFAA",
         },
         "Folders": [
-            {"Path": "\\Inbox", "FolderItems": [{"Id": "Rg", "InternetMessageId": "<x@y.example>", "SizeInBytes": 3476}]}
+            {
+                "Path": "\\Inbox",
+                "FolderItems": [{"Id": "Rg", "InternetMessageId": "<x@y.example>", "SizeInBytes": 3476}],
+            }
         ],
         "OperationCount": 1,
     }
@@ -197,7 +200,7 @@ def stored(folder, lines: list[str], *, fast: bool, monkeypatch) -> dict[str, li
     with Store.open(chosen) as store:
         tables = {name: table.to_pyarrow().to_pylist() for name, table in store.tables().items()}
     rows = {
-        name: sorted((repr(sorted(row.items(), key=str)) for row in rows))
+        name: sorted(repr(sorted(row.items(), key=str)) for row in rows)
         for name, rows in tables.items()
         if name not in {"ledger", "quarantine"}
     }
@@ -220,8 +223,9 @@ def numbered(records: list[dict]) -> list[str]:
     lines = []
     for number, record in enumerate(records, start=1000):
         if record.get("Id") == ID.format(1):
-            record = {**record, "Id": ID.format(number)}
-        lines.append(json.dumps(record))
+            lines.append(json.dumps({**record, "Id": ID.format(number)}))
+        else:
+            lines.append(json.dumps(record))
     return lines
 
 
@@ -230,9 +234,13 @@ def test_every_odd_record_gives_the_same_rows_on_both_paths(tmp_path, monkeypatc
     assert_alike(tmp_path, numbered([bind(), *CASES.values()]), monkeypatch)
 
 
-TEXT = st.sampled_from(["", " ", "a", "Ada@Contoso.example", "null", "é", "\u0000", "0", "true", "3.0", "[x]", "{y}", "@{Name=a; Value=b}"])
+TEXT = st.sampled_from(
+    ["", " ", "a", "Ada@Contoso.example", "null", "é", "\u0000", "0", "true", "3.0", "[x]", "{y}", "@{Name=a; Value=b}"]
+)
 SCALAR = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), TEXT)
-GUIDS = st.sampled_from([ID.format(1), ID.format(2).upper(), "{" + ID.format(3) + "}", "00000000-0000-0000-0000-000000000000", "x"])
+GUIDS = st.sampled_from(
+    [ID.format(1), ID.format(2).upper(), "{" + ID.format(3) + "}", "00000000-0000-0000-0000-000000000000", "x"]
+)
 PAIRS = st.one_of(
     SCALAR,
     st.lists(
@@ -264,7 +272,16 @@ RECORDS = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example, HealthCheck.data_too_large])
+@settings(
+    max_examples=4,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.large_base_example,
+        HealthCheck.data_too_large,
+    ],
+)
 @given(records=st.lists(RECORDS, min_size=60, max_size=120))
 def test_generated_records_give_the_same_rows_on_both_paths(tmp_path, monkeypatch, records):
     """Property: columnar == plain, whatever stands in the fields."""

@@ -33,19 +33,55 @@ if TYPE_CHECKING:
 
 _PAIRS = "array<struct<Name: string, Value: string>>"
 _FOLDER = "struct<Id: string, Name: string, Path: string>"
-_SCALARS = (
-    "Id CreationTime Operation RecordType Workload OrganizationId ResultStatus UserKey UserType UserId ObjectId "
-    "ClientIP ClientIPAddress ActorIpAddress ActorIP ClientInfoString ActorInfoString UserAgent AppId ApplicationId "
-    "ApplicationDisplayName ClientAppId ExternalAccess LogonType MailboxGuid MailboxOwnerUPN SessionId "
-    "UniqueTokenIdentifier TokenObjectId TokenTenantId AuthType TokenType ErrorNumber LogonError IntraSystemId "
-    "InterSystemsId ActorContextId TargetContextId SendAsUserSmtp SendOnBehalfOfUserSmtp"
-).split()
+_SCALARS = [
+    "Id",
+    "CreationTime",
+    "Operation",
+    "RecordType",
+    "Workload",
+    "OrganizationId",
+    "ResultStatus",
+    "UserKey",
+    "UserType",
+    "UserId",
+    "ObjectId",
+    "ClientIP",
+    "ClientIPAddress",
+    "ActorIpAddress",
+    "ActorIP",
+    "ClientInfoString",
+    "ActorInfoString",
+    "UserAgent",
+    "AppId",
+    "ApplicationId",
+    "ApplicationDisplayName",
+    "ClientAppId",
+    "ExternalAccess",
+    "LogonType",
+    "MailboxGuid",
+    "MailboxOwnerUPN",
+    "SessionId",
+    "UniqueTokenIdentifier",
+    "TokenObjectId",
+    "TokenTenantId",
+    "AuthType",
+    "TokenType",
+    "ErrorNumber",
+    "LogonError",
+    "IntraSystemId",
+    "InterSystemsId",
+    "ActorContextId",
+    "TargetContextId",
+    "SendAsUserSmtp",
+    "SendOnBehalfOfUserSmtp",
+]
 _WRAPPINGS = ("AuditData", "auditLogRecordType")
 
 RAW_SCHEMA: Mapping[str, str] = {
     **dict.fromkeys(_SCALARS, "string"),
     **dict.fromkeys(_WRAPPINGS, "string"),
-    "AppAccessContext": "struct<AADSessionId: string, ClientAppId: string, IssuedAtTime: string, UniqueTokenId: string>",
+    "AppAccessContext": "struct<AADSessionId: string, ClientAppId: string, "
+    "IssuedAtTime: string, UniqueTokenId: string>",
     "OperationProperties": _PAIRS,
     "ExtendedProperties": _PAIRS,
     "DeviceProperties": _PAIRS,
@@ -157,10 +193,19 @@ def _access_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     return {"access_type": access["access_type"], "is_throttled": access["is_throttled"]}
 
 
-_SIGN_IN_COLUMNS = (
-    "category subject_id app_id app_name resource_id error_code failure_reason request_type device_id "
-    "home_tenant_id resource_tenant_id"
-).split()
+_SIGN_IN_COLUMNS = [
+    "category",
+    "subject_id",
+    "app_id",
+    "app_name",
+    "resource_id",
+    "error_code",
+    "failure_reason",
+    "request_type",
+    "device_id",
+    "home_tenant_id",
+    "resource_tenant_id",
+]
 
 
 def _sign_in_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -255,6 +300,24 @@ _TOKEN = ("session_id", "token_id_raw", "token_id", "token_form", "token_issued_
 _WHAT = ("operation", "operation_key", "record_type", "workload", "succeeded")
 _PLAIN = {"plain": "boolean"}
 
+_SIGN_IN_KEYS: dict[str, Callable[[ir.Table], ir.StringValue]] = {
+    **_columns(
+        "ObjectId",
+        "UserKey",
+        "AppId",
+        "ApplicationId",
+        "ApplicationDisplayName",
+        "ErrorNumber",
+        "LogonError",
+        "ActorContextId",
+        "TargetContextId",
+    ),
+    "_actors": _actors,
+    "_target": _first_target,
+    "_request_type": partial(_named, column="ExtendedProperties", name="RequestType"),
+    "_device": partial(_named, column="DeviceProperties", name="Id"),
+}
+
 LOOKUPS = (
     Lookup(
         name="who",
@@ -324,26 +387,7 @@ LOOKUPS = (
     ),
     Lookup(
         name="sign_in",
-        keys={
-            name: partial(_in_sign_ins, key=key)
-            for name, key in {
-                **_columns(
-                    "ObjectId",
-                    "UserKey",
-                    "AppId",
-                    "ApplicationId",
-                    "ApplicationDisplayName",
-                    "ErrorNumber",
-                    "LogonError",
-                    "ActorContextId",
-                    "TargetContextId",
-                ),
-                "_actors": _actors,
-                "_target": _first_target,
-                "_request_type": partial(_named, column="ExtendedProperties", name="RequestType"),
-                "_device": partial(_named, column="DeviceProperties", name="Id"),
-            }.items()
-        },
+        keys={name: partial(_in_sign_ins, key=key) for name, key in _SIGN_IN_KEYS.items()},
         derive=_sign_in_columns,
         columns=_types(_SIGN_IN_COLUMNS, schema.SIGN_IN) | _PLAIN,
     ),
@@ -489,9 +533,7 @@ def _accessed_items(wide: ir.Table) -> ir.Table:
     rows = wide.filter(wide.what__kind == "mail_accesses")
     shared = _shared(rows, schema.ACCESSED_ITEM)
     folders = rows.select(**shared, folder=rows.Folders.unnest())
-    items = folders.select(
-        *shared, folder_path=_path(folders.folder.Path), item=folders.folder.FolderItems.unnest()
-    )
+    items = folders.select(*shared, folder_path=_path(folders.folder.Path), item=folders.folder.FolderItems.unnest())
     items = items.filter(items.item.notnull())
     return items.select(
         *shared,

@@ -1,0 +1,59 @@
+"""Photograph the report of the simulated tenant for the documentation.
+
+    python scripts/report_pictures.py [CHROMIUM]
+
+Writes docs/images/*.png. Needs a Chromium (`chromium` on PATH unless named) and a few seconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from brokenseal.demo import write_demo
+from brokenseal.investigate import investigate, render
+from brokenseal.settings import Settings
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+# Name, language, element to begin at (None for the top), width and height in CSS pixels.
+PICTURES = (
+    ("report-en", "en", None, 1180, 1080),
+    ("report-fr", "fr", None, 1180, 1080),
+    ("pictures-en", "en", "#pictures", 1180, 1250),
+    ("case-en", "en", "#cases", 1180, 1080),
+)
+
+
+def main() -> int:
+    """Write every picture; 1 where no browser is found."""
+    browser = sys.argv[1] if len(sys.argv) > 1 else shutil.which("chromium")
+    if browser is None:
+        print("no chromium on PATH; name one", file=sys.stderr)
+        return 1
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        place = Path(folder)
+        write_demo(place / "exports")
+        now = dt.datetime(2026, 4, 7, tzinfo=dt.UTC)
+        _, document = investigate([place / "exports"], Settings(store_dir=place / "store"), now=now)
+        for lang in ("en", "fr"):
+            (place / f"{lang}.html").write_bytes(render(document, "html", lang))
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        for name, lang, element, width, height in PICTURES:
+            page = chromium.new_page(viewport={"width": width, "height": height})
+            page.goto((place / f"{lang}.html").as_uri())
+            if element is not None:
+                page.evaluate("place => document.querySelector(place).scrollIntoView()", element)
+            page.screenshot(path=IMAGES / f"{name}.png")
+            page.close()
+        chromium.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

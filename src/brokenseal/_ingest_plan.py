@@ -1,0 +1,201 @@
+"""What an ingest will read, in which order, and in which batches: decided before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from brokenseal import containers, framing, sources
+from brokenseal.errors import ContainerRefused, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from brokenseal.model import Member
+    from brokenseal.settings import Settings
+
+PACK_BYTES: Final = 64 << 20
+PACK_INPUTS: Final = 2_000
+UNKNOWN_FIDELITY: Final = 1_000
+_SNIFFED_RECORDS: Final = 20
+_BLOCK: Final = 1 << 20
+
+UNREADABLE = (InputError, OSError, EOFError)
+"""What opening and reading a member raises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One input as it was found.
+
+    Attributes:
+        member: Where it is, and how to open it.
+        size_bytes: Unpacked size; None for a large packed one whose container does not tell.
+        sha256: Digest of its bytes where it is small; None where it is hashed while it is read.
+        encoding, framing: As `framing.frame` says, None where it cannot be opened.
+        columns: CSV header, else ().
+        source, shape: Who knows the first known record, None where none of the first records is known.
+        fidelity: The source's; inputs are read in this order, so that the richer copy of a record is kept.
+        is_lossy: True where the shape lost nested values; such inputs are read last.
+        is_bare: True where the first known record is the source's own record, without a wrapper.
+        trouble: Why it cannot be read, else None.
+    """
+
+    member: Member
+    size_bytes: int | None = None
+    sha256: str | None = None
+    encoding: str | None = None
+    framing: str | None = None
+    columns: tuple[str, ...] = ()
+    source: str | None = None
+    shape: str | None = None
+    fidelity: int = UNKNOWN_FIDELITY
+    is_lossy: bool = False
+    is_bare: bool = False
+    trouble: str | None = None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it can share a batch with others."""
+        return self.size_bytes is not None and self.size_bytes <= PACK_BYTES
+
+
+class HashingReader:
+    """A stream that counts and hashes what is read through it; `finish` reads what the reader left.
+
+    Where the stream breaks, it ends: what came out before is read like any other, and `trouble` says why no more
+    came.
+    """
+
+    def __init__(self, stream: Any, *, watch: Callable[[int], None] | None = None) -> None:
+        """Read from `stream`; `watch` hears of every block's size."""
+        self._stream = stream
+        self._digest = hashlib.sha256()
+        self._watch = watch
+        self.size_bytes = 0
+        self.trouble: str | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes; all that is left for -1."""
+        if self.trouble is not None:
+            return b""
+        try:
+            block: bytes = self._stream.read(size)
+        except UNREADABLE as err:
+            self.trouble = words_of(err)
+            return b""
+        self._digest.update(block)
+        self.size_bytes += len(block)
+        if self._watch is not None:
+            self._watch(len(block))
+        return block
+
+    def finish(self) -> None:
+        """Read to the end."""
+        while self.read(_BLOCK):
+            pass
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256, in hexadecimal, of what was read."""
+        return self._digest.hexdigest()
+
+
+def plan(
+    paths: Iterable[Path], settings: Settings, *, refused: Callable[[ContainerRefused], None]
+) -> tuple[Planned, ...]:
+    """Look into every input, and put them in the order in which they are read.
+
+    Args:
+        paths: Files and folders as given.
+        settings: Limits.
+        refused: Hears of every container that is not opened.
+    """
+    found = [
+        _look_into(member, settings) for path in paths for member in containers.members(path, settings, refused=refused)
+    ]
+    return tuple(sorted(found, key=lambda each: (each.is_lossy, each.fidelity, each.member.path)))
+
+
+def batches(planned: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:
+    """Pack small inputs together, up to `PACK_BYTES` and `PACK_INPUTS`; a large one is a batch of its own."""
+    pack: list[Planned] = []
+    weight = 0
+    for each in planned:
+        size = each.size_bytes or 0
+        if pack and (not each.is_small or weight + size > PACK_BYTES or len(pack) >= PACK_INPUTS):
+            yield tuple(pack)
+            pack, weight = [], 0
+        if each.is_small:
+            pack.append(each)
+            weight += size
+        else:
+            yield (each,)
+    if pack:
+        yield tuple(pack)
+
+
+def digest_of(member: Member, *, at_most: int | None = None) -> tuple[str, int] | None:
+    """SHA-256 and size of a member's bytes; None where there are more than `at_most` of them."""
+    digest = hashlib.sha256()
+    size = 0
+    with member.open() as stream:
+        while block := stream.read(_BLOCK):
+            size += len(block)
+            if at_most is not None and size > at_most:
+                return None
+            digest.update(block)
+    return digest.hexdigest(), size
+
+
+def _look_into(member: Member, settings: Settings) -> Planned:
+    planned = _weigh(member)
+    try:
+        with member.open() as stream:
+            reader = HashingReader(stream)
+            planned = _sniff(planned, framing.frame(reader, settings))  # type: ignore[arg-type]  # only `read` is used
+            return planned if reader.size_bytes else replace(planned, trouble=reader.trouble)
+    except UNREADABLE as err:
+        return replace(planned, trouble=words_of(err))
+
+
+def _weigh(member: Member) -> Planned:
+    """Size and digest of a member, as far as they can be had cheaply: a large one is hashed while it is read."""
+    if member.size_bytes is not None and member.size_bytes > PACK_BYTES:
+        return Planned(member=member, size_bytes=member.size_bytes)
+    try:
+        digest = digest_of(member, at_most=PACK_BYTES)
+    except UNREADABLE:
+        # What came out before the damage is read all the same.
+        return Planned(member=member)
+    return Planned(member=member, sha256=digest[0], size_bytes=digest[1]) if digest else Planned(member=member)
+
+
+def _sniff(planned: Planned, framed: framing.Framed) -> Planned:
+    planned = replace(planned, encoding=framed.encoding, framing=framed.framing, columns=framed.columns)
+    for number, record in enumerate(framed):
+        if number >= _SNIFFED_RECORDS:
+            break
+        if record.value is None:
+            continue
+        for inner in sources.unwrap(record.value):
+            known = sources.identify(inner)
+            if known is not None:
+                source, shape = known
+                return replace(
+                    planned,
+                    source=source.name,
+                    shape=shape,
+                    fidelity=source.fidelity,
+                    is_lossy=shape in source.lossy_shapes,
+                    is_bare=inner is record.value,
+                )
+            break
+    return planned
+
+
+def words_of(error: Exception) -> str:
+    """What an error says."""
+    return str(error) or type(error).__name__

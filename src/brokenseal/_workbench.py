@@ -1,0 +1,151 @@
+"""What ingest does with the engine of a store before anything is committed.
+
+`store` makes a `Workbench` on its own connection; nothing here imports the engine.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import ibis
+from ibis.backends.sql.datatypes import DuckDBType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+
+def quoted(path: Path) -> str:
+    """A path as an SQL literal."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def quoted_glob(path: Path) -> str:
+    """A path as an SQL literal for a reader that would otherwise take `*`, `?` and `[` for patterns."""
+    plain = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path))
+    return "'" + plain.replace("'", "''") + "'"
+
+
+# A GUID is its own key. Any other id is cut to 128 bits of its SHA-256, so that no text can be made to collide.
+_KEY = (
+    "coalesce(CASE WHEN CAST(try_cast(event_id AS UUID) AS VARCHAR) = event_id THEN try_cast(event_id AS UUID) END, "
+    "CAST(sha256(event_id)[1:32] AS UUID))"
+)
+
+
+class Workbench:
+    """The engine as ingest uses it: typed reading of JSON text, event ids seen so far, Parquet parts.
+
+    Expressions over unbound tables (`ibis.table`) refer to held tables and views by name. They are compiled once
+    (`compile_query`) and carried out for every segment, because compiling takes longer than many a query.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        """Work on the connection of a store, in its temporary tables."""
+        self._engine = engine
+
+    def load_json(self, path: Path, columns: Mapping[str, str], *, first: int, longest: int) -> int:
+        """Read one JSON object per line into the view `raw`, strictly, and say how many there are.
+
+        `raw` has the declared columns and `record_no`, the number of the line. A key that is absent or null is
+        null. A scalar of any kind becomes text where text is declared. Anything else that does not fit (an
+        object where a list is declared, broken JSON, a key given twice, bytes that are no UTF-8, a lone
+        surrogate) refuses the file as a whole: never a silent null.
+
+        Args:
+            path: File below the store's `tmp`; every line holds an object, none is blank.
+            columns: Key to Ibis type.
+            first: Number of the first line.
+            longest: No line has more bytes.
+
+        Raises:
+            one of `REFUSED`: some line does not fit.
+        """
+        types = {name: DuckDBType.to_string(ibis.dtype(kind)) for name, kind in columns.items()}
+        declared = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
+        self.drop("raw_lines")
+        self._engine.execute(
+            f"CREATE TABLE raw_lines AS SELECT * FROM read_json({quoted_glob(path)}, columns={{{declared}}}, "  # noqa: S608
+            f"format='newline_delimited', records='true', auto_detect=false, compression='none', "
+            f"maximum_object_size={2 * longest})"
+        )
+        self.view("raw", f"SELECT rowid + {first} AS record_no, * FROM raw_lines")  # noqa: S608
+        return self.count("raw_lines")
+
+    def view(self, name: str, query: str) -> None:
+        """Give a query a name."""
+        self._engine.execute(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
+
+    def hold(self, name: str, content: str | pa.Table) -> None:
+        """Compute a query once, or take over a table, and hold it until `drop` or the next one of that name."""
+        if isinstance(content, str):
+            self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS {content}')
+            return
+        self._engine.register("given", content)
+        self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM given')  # noqa: S608
+        self._engine.unregister("given")
+
+    def drop(self, *names: str) -> None:
+        """Let go of held tables; those that are not held are passed over."""
+        for name in names:
+            self._engine.execute(f'DROP TABLE IF EXISTS "{name}"')
+
+    def fetch(self, query: str) -> pa.Table:
+        """The rows of a query."""
+        return self._engine.sql(query).to_arrow_table()
+
+    def count(self, name: str) -> int:
+        """How many rows a held table has."""
+        return int(self.fetch(f'SELECT count(*) AS n FROM "{name}"')["n"][0].as_py())  # noqa: S608
+
+    def write_parquet(self, query: str, path: Path) -> int:
+        """Write a query's rows as one Parquet file, and say how many there are."""
+        written = self._engine.execute(
+            f"COPY ({query}) TO {quoted(path)} (FORMAT parquet, COMPRESSION snappy)"
+        ).fetchone()
+        return int(written[0]) if written else 0
+
+    def at_once(self, work: Callable[[Workbench, str], Any], names: Iterable[str]) -> list[Any]:
+        """Do the same work for several names on several connections, because a small query keeps one core busy.
+
+        Returns: What `work` gives, in the order of the names.
+        """
+        threads = int(self.fetch("SELECT current_setting('threads') AS n")["n"][0].as_py())
+
+        def alone(name: str) -> Any:
+            with self._engine.cursor() as connection:
+                return work(Workbench(connection), name)
+
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            return list(pool.map(alone, names))
+
+    def know_seen(self, events: ir.Table) -> None:
+        """Remember the event ids of committed rows, 16 bytes each."""
+        query = compile_query(events.select("event_id"))
+        self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608
+
+    def claim(self) -> int:
+        """Settle which of the records in the held table `claims` are the first of their event id, and remember them.
+
+        `claims` has `event_id` and `record_no`, in any order. The held table `fresh` then has the `record_no` of
+        the records that are new: of each id not seen before, the lowest.
+
+        Returns: How many are new.
+        """
+        self.hold(
+            "fresh",
+            f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608
+            f"(SELECT {_KEY} AS key, record_no FROM claims) GROUP BY key) ANTI JOIN seen USING (key)",
+        )
+        self._engine.execute("INSERT INTO seen SELECT key FROM fresh")
+        self.drop("claims")
+        return self.count("fresh")
+
+
+def compile_query(content: ir.Table) -> str:
+    """An expression in the engine's language."""
+    return str(ibis.to_sql(content, dialect="duckdb"))
