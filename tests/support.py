@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
 from brokenseal import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 TABLES = {table.name: table for table in schema.TABLES}
 SAMPLES = Path(os.environ.get("BROKENSEAL_SAMPLES", Path(__file__).parents[2] / "shared" / "data"))

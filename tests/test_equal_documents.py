@@ -12,13 +12,13 @@ import random
 import zipfile
 
 import pytest
-from support import SAMPLES, needs_samples
 
 from brokenseal.demo import write_demo
 from brokenseal.investigate import investigate
 from brokenseal.model import Inputs
 from brokenseal.reports.json_document import document_to_json
 from brokenseal.settings import Settings
+from support import SAMPLES, needs_samples
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NO_INPUTS = Inputs(records=0, kept=0, duplicates=0, rejected=0, ignored=0, files=(), quarantine=())

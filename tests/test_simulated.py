@@ -7,13 +7,13 @@ import io
 
 import openpyxl
 import pytest
-from reports.documents import rich_document
 from rich.console import Console
 
 from brokenseal.reports import REPORTERS
 from brokenseal.reports.summaries import detection_summary
 from brokenseal.reports.terminal import closing_screen, detection_screen
 from brokenseal.simulated import is_simulated, simulated_tenant_id
+from reports.documents import rich_document
 
 
 def test_the_tenant_id_tells():

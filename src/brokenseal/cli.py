@@ -74,7 +74,7 @@ class Threshold(StrEnum):
 
 
 Exports = Annotated[
-    list[Path], typer.Argument(metavar="EXPORT...", help="Files, folders or archives, as they were exported.")
+    list[Path], typer.Argument(metavar="EXPORT...", exists=True, help="Files, folders or archives, as they were exported.")
 ]
 StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store; made if absent.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
@@ -384,7 +384,11 @@ def main() -> None:
     try:
         app()
     except NothingReadable as err:
+        from brokenseal.reports.terminal import alarm_line
+
         _note(f"brokenseal: {err}")
+        for path, alarm in err.reasons:
+            _note(alarm_line(path, alarm))
         sys.exit(Exit.NOTHING_READABLE)
     except BrokensealError as err:
         _note(f"brokenseal: {err}")

@@ -56,7 +56,17 @@ class ContainerRefused(InputError):
 
 
 class NothingReadable(InputError):
-    """No input held a single record that any source knows."""
+    """No input held a single record that any source knows.
+
+    Attributes:
+        reasons: What is the matter with each input, as the ledger keeps it: path and `code: detail`.
+    """
+
+    def __init__(
+        self, *, place: str, value: object = None, expected: str, reasons: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self.reasons = reasons
+        super().__init__(place=place, value=value, expected=expected)
 
 
 class RecordRejected(BrokensealError):

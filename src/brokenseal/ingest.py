@@ -322,6 +322,7 @@ class _Run:
                 place=", ".join(each.path for each in files[:3]) or "input",
                 value=f"{len(files)} inputs without a record of any audit log",
                 expected="exported audit logs",
+                reasons=tuple((each.path, alarm) for each in files for alarm in each.alarms),
             )
         return IngestResult(
             records=sum(each.records for each in files),

@@ -1,8 +1,8 @@
 """The vocabulary of columns: each table and each column is named, typed and explained here, once.
 
-Types are Ibis type strings. Every column is nullable, and null means "the log does not say";
-it never means false, zero or a mismatch. Times are UTC with microseconds. Text that must be compared is folded at ingest
-(`*_key` columns: trimmed, lower case), so that no detector calls `lower`, which differs by engine.
+Types are Ibis type strings. Every column is nullable, and null means "the log does not say"; it never means
+false, zero or a mismatch. Times are UTC with microseconds. Text that must be compared is folded at ingest (`*_key`
+columns: trimmed, lower case), so that no detector calls `lower`, which differs by engine.
 
 Nothing here imports an engine; `ibis_schema` and `arrow_schema` do so when called.
 """
@@ -568,7 +568,7 @@ LEDGER = Table(
         _c("first_at", TIME, "First event time in it"),
         _c("last_at", TIME, "Last event time in it"),
         _c("alarms", STRINGS, "Alarms about the input, as `code: detail`"),
-        _c("evidence_sha256", STRING, "SHA-256 of the recorded text kept in the store"),
+        _c("evidence_sha256", STRING, "SHA-256 of the file in the store that keeps the recorded text"),
         _c("ingested_at", TIME, "When the row was written"),
         _c("tool_version", STRING, "Version that wrote the row"),
         _c("prev_hash", STRING, "entry_hash of the row before; 64 zeros for the first"),

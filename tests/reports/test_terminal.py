@@ -102,7 +102,7 @@ def test_the_lines_of_an_ingest_name_what_was_not_read_whole():
     assert terminal.ingest_lines(result) == (
         "65,535 records were found: 63,733 kept, 1,786 copies, 3 in quarantine, 13 ignored.",
         "exports/audit-2024-05.csv: 3 record(s) in quarantine",
-        "exports/audit-2024-05.csv: at_cap: 50000",
+        "exports/audit-2024-05.csv: The export holds exactly 50,000 records, a number at which exports stop: more may exist.",
         "exports/notes.json: no audit log",
     )
 

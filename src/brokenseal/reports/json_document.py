@@ -1,7 +1,7 @@
 """JSON: the document itself. It is the one report that holds log text exactly as the store holds it.
 
-Times are ISO 8601 in UTC with `Z`. A phrase is its English template and its values, so that whoever reads the
-document can say it in another language.
+Times are ISO 8601 in UTC with `Z`. A phrase is its English text, and the template and the values it is made of, so
+that whoever reads the document can say it in another language.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from brokenseal.model import CaseDocument, Reporter
+from brokenseal.wording import Phrase, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,12 @@ def to_json(value: Any) -> bytes:
     """
     import msgspec
 
-    return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=2) + b"\n"
+    plain = msgspec.to_builtins(value, order="deterministic", builtin_types=(dt.datetime,))
+    for found in _phrases(plain):
+        # A document read back holds times where text of their form stood; both must give the same bytes.
+        values = {name: _time(each) if isinstance(each, str) else each for name, each in found["values"].items()}
+        found["text"] = say(Phrase(template=found["template"], values=values), "en")
+    return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
 
 
 def document_to_json(document: CaseDocument) -> bytes:
@@ -47,21 +53,22 @@ def document_from_json(content: bytes) -> CaseDocument:
     import msgspec
 
     plain = msgspec.json.decode(content)
-    for values in _phrase_values(plain):
+    for found in _phrases(plain):
+        values = found["values"]
         values.update({name: _time(value) for name, value in values.items() if isinstance(value, str)})
     return msgspec.convert(plain, CaseDocument)
 
 
-def _phrase_values(plain: Any) -> Iterator[dict[str, Any]]:
-    """The `values` of every phrase in a decoded document; walks without recursion, so depth does not matter."""
+def _phrases(plain: Any) -> Iterator[dict[str, Any]]:
+    """Every phrase in a plain document; walks without recursion, so depth does not matter."""
     waiting = [plain]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, list):
+        if isinstance(node, list | tuple):
             waiting.extend(node)
         elif isinstance(node, dict):
-            if node.keys() == _PHRASE and isinstance(node["values"], dict):
-                yield node["values"]
+            if node.keys() >= _PHRASE and isinstance(node["values"], dict):
+                yield node
             else:
                 waiting.extend(node.values())
 

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from brokenseal.input_alarms import explain
 from brokenseal.reports import _words
 from brokenseal.reports._escape import terminal
 from brokenseal.wording import Phrase, format_value, phrase, say
@@ -178,8 +179,14 @@ def ingest_lines(result: IngestResult, lang: str = "en") -> tuple[str, ...]:
             lines.append(f"{name}: {_log(_words.word(_words.OUTCOME, file.outcome, lang))}")
         if file.rejected:
             lines.append(f"{name}: {say(phrase('{n} record(s) in quarantine', n=file.rejected), lang)}")
-        lines += [f"{name}: {_log(alarm)}" for alarm in file.alarms]
+        lines += [alarm_line(file.path, alarm, lang) for alarm in file.alarms]
     return tuple(lines)
+
+
+def alarm_line(path: str, alarm: str, lang: str = "en") -> str:
+    """One alarm of the ledger (`code: detail`) in words."""
+    code, _, detail = alarm.partition(": ")
+    return f"{_log(path)}: {_log(say(explain(code, detail), lang))}"
 
 
 # ---------------------------------------------------------------- parts of screens
