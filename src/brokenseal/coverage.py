@@ -403,11 +403,11 @@ def _partial(*, with_session: float | None, with_token: float | None) -> Iterato
         yield phrase(
             "Only {percent} % of the mail accesses carry a token id: for the others it cannot be told whether their "
             "token was ever issued.",
-            percent=round(with_token * _PERCENT),
+            percent=int(with_token * _PERCENT),
         )
     if with_session and with_session < 1:
         yield phrase(
             "Only {percent} % of the mail accesses carry a session id: the others can be tied to a sign-in only by "
             "application and address.",
-            percent=round(with_session * _PERCENT),
+            percent=int(with_session * _PERCENT),
         )

@@ -83,7 +83,8 @@ def summary(document: CaseDocument) -> ReportTable:
 
 
 def _percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.0%}"
+    # Rounded down, so that "100 %" is said of all alone.
+    return None if share is None else f"{int(share * 100)}%"
 
 
 def cases(document: CaseDocument) -> ReportTable:

@@ -1,6 +1,6 @@
 """The objects that `detect --json` and `exposure --json` print: the document's values with phrases said.
 
-Field names here are an interface that scripts rely on; `docs/reference/json.md` explains them.
+Field names here are an interface that scripts rely on; `docs/json.md` explains them.
 """
 
 from __future__ import annotations

@@ -364,4 +364,5 @@ def _minute(at: dt.datetime | None) -> str:
 
 
 def _share(share: float | None) -> str | None:
-    return None if share is None else f"{share:.0%}"
+    # Rounded down, so that "100 %" is said of all alone.
+    return None if share is None else f"{int(share * 100)}%"
