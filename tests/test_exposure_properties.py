@@ -4,10 +4,12 @@ import datetime as dt
 from collections import Counter
 
 import ibis
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from brokenseal.exposure import exposure
+from brokenseal import exposure as room
+from brokenseal.exposure import exposure, exposures
 from brokenseal.selection import Selection
 from support import arrow_table, make_tables
 
@@ -199,12 +201,16 @@ def reference(world, session):
     }
 
 
-def computed(world, session):
+def loaded(world):
     filled = {
         name: CON.create_table(f"world_{name}", arrow_table(name, world[name]), overwrite=True) for name in TABLES
     }
+    return {**EMPTY, **filled}
+
+
+def computed(world, session):
     selection = Selection.by("session", session) if session else Selection.everything()
-    return exposure({**EMPTY, **filled}, selection, cite=1000)
+    return exposure(loaded(world), selection, cite=1000)
 
 
 def spans_of(found):
@@ -253,3 +259,36 @@ def test_the_exposure_equals_the_reference_in_any_order_and_with_repeated_entrie
         repeated = copies.draw(st.lists(st.sampled_from(named_entries), max_size=5))
         again = computed({**world, "accessed_items": [*world["accessed_items"], *repeated]}, session)
         assert again == found
+
+
+event_ids = st.lists(st.integers(0, 14).map(lambda number: f"e{number:02}"), max_size=6)
+selections = st.one_of(
+    st.just(Selection.everything()),
+    st.sampled_from(["s1", "s2"]).map(lambda session: Selection.by("session", session)),
+    st.sampled_from(["guid-a", "guid-none"]).map(lambda mailbox: Selection.by("mailbox", mailbox)),
+    st.builds(Selection.of_events, st.just("case-1"), event_ids, sessions=st.sampled_from([[], ["s1"]])),
+)
+
+
+@settings(
+    max_examples=3,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    world=worlds(),
+    asked=st.lists(selections, min_size=3, max_size=3),
+    limit=st.sampled_from([1, 2, 100]),
+    kept=st.sampled_from([0, 10, 10_000]),
+)
+def test_several_selections_at_once_are_what_each_is_alone(world, asked, limit, kept):
+    """Whether all of it, some of it or none of it is small enough to be kept meanwhile."""
+    tables = loaded(world)
+    alone = tuple(exposure(tables, selection, limit=limit, cite=2) for selection in asked)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(room, "_KEPT_ROWS", kept)
+        together = exposures(tables, asked, limit=limit, cite=2)
+
+    assert together == alone

@@ -62,7 +62,7 @@ UNBOUND = {table.name: ibis.table(table.ibis_schema(), name=table.name) for tabl
     ids=str,
 )
 def test_every_expression_compiles_for_spark(selection):
-    found = exposure_tables.reading(UNBOUND, selection)
+    found = exposure_tables.reading(UNBOUND, [selection, Selection.everything()])
     sync_rows = exposure_tables.syncs(UNBOUND, found.touched)
     stood = exposure_tables.stood_in_synced(UNBOUND, sync_rows)
     expressions = (

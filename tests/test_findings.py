@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
 import ibis
@@ -39,7 +40,7 @@ def variant(severity=Severity.HIGH, title="{n_records} by {actors} at {addresses
     )
 
 
-def detector(hits=(), name="config.test", needs=("configuration",), variants=None, limit=None):
+def detector(hits=(), name="config.test", needs=("configuration",), variants=None, limit=None, silent_without=()):
     columns = schema.HIT.arrow_schema()
     rows = [{column: row.get(column) for column in columns.names} for row in hits]
 
@@ -58,6 +59,7 @@ def detector(hits=(), name="config.test", needs=("configuration",), variants=Non
         variants=variants or {"loud": variant()},
         find=find,
         limit=limit,
+        silent_without=silent_without,
     )
 
 
@@ -230,3 +232,16 @@ def test_long_lists_are_named_in_part_and_counted(texts):
 def test_only_the_values_that_a_sentence_names_are_kept():
     sentence = filled(phrase("{actors} and {actors}"), {"actors": "a", "n_records": 3})
     assert sentence.values == {"actors": "a"}
+
+
+def test_a_detector_that_can_find_nothing_without_a_need_is_not_run_and_is_not_assessable(tables):
+    def never(_tables):
+        raise AssertionError
+
+    asked = dataclasses.replace(detector(silent_without=("token_ids",), needs=("token_ids",)), find=never)
+
+    found, (state,) = run_detectors(tables, [asked], coverage("session_ids", "token_ids"))
+
+    assert (found, state.state, state.findings) == ((), "not_assessable", 0)
+    with pytest.raises(AssertionError):
+        run_detectors(tables, [asked], coverage("session_ids"))

@@ -32,8 +32,13 @@ def tables():
     return make_tables({"mail_accesses": ROWS, "events": ROWS})
 
 
-def ids(table):
-    return sorted(row["event_id"] for row in table.select("event_id").to_pyarrow().to_pylist())
+def ids(accesses, selection):
+    """The records of one selection; all of its rows carry its position and the columns that were there."""
+    table = selected(accesses, [selection])
+    assert set(table.columns) == {*accesses.columns, "selection_no"}
+    rows = table.select("event_id", "selection_no").to_pyarrow().to_pylist()
+    assert {row["selection_no"] for row in rows} <= {0}
+    return sorted(row["event_id"] for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +66,7 @@ def ids(table):
 )
 @pytest.mark.parametrize("table", ["mail_accesses", "events"])
 def test_an_identifier_is_found_in_any_form(tables, table, kind, typed, expected):
-    assert expected == ids(selected(tables[table], Selection.by(kind, typed)))
+    assert expected == ids(tables[table], Selection.by(kind, typed))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_an_unknown_kind_is_refused():
 
 
 def test_everything_is_every_row(tables):
-    assert sorted(row["event_id"] for row in ROWS) == ids(selected(tables["mail_accesses"], Selection.everything()))
+    assert sorted(row["event_id"] for row in ROWS) == ids(tables["mail_accesses"], Selection.everything())
 
 
 def test_a_case_is_its_records_and_what_stands_under_its_sessions_and_applications(tables):
@@ -93,15 +98,38 @@ def test_a_case_is_its_records_and_what_stands_under_its_sessions_and_applicatio
     listed = Selection.of_events("case-1", ["by-ip", "by-session", "absent"])
     widened = Selection.of_events("case-1", ["by-ip", "by-session"], sessions=[SESSION], apps=[APP])
 
-    assert ids(selected(accesses, listed)) == ["by-ip", "by-session"]
-    assert ids(selected(accesses, widened)) == ["by-effective", "by-ip", "by-session"]
-    assert ids(selected(accesses, Selection.of_events("case-1", []))) == []
+    assert ids(accesses, listed) == ["by-ip", "by-session"]
+    assert ids(accesses, widened) == ["by-effective", "by-ip", "by-session"]
+    assert ids(accesses, Selection.of_events("case-1", [])) == []
 
 
 def test_a_case_can_hold_more_records_than_a_query_text_should(tables):
     many = Selection.of_events("case-1", [f"id-{number}" for number in range(50_000)] + ["by-ip"])
 
-    assert ids(selected(tables["mail_accesses"], many)) == ["by-ip"]
+    assert ids(tables["mail_accesses"], many) == ["by-ip"]
+
+
+def test_of_several_selections_each_has_its_rows_under_its_position(tables):
+    asked = [
+        Selection.of_events("case-1", ["by-ip", "absent"]),
+        Selection.everything(),
+        Selection.of_events("case-2", ["by-ip", "by-token"], sessions=[SESSION]),
+        Selection.by("session", SESSION),
+        Selection.of_events("case-3", []),
+    ]
+
+    rows = selected(tables["mail_accesses"], asked).select("selection_no", "event_id").to_pyarrow().to_pylist()
+
+    assert sorted((row["selection_no"], row["event_id"]) for row in rows) == sorted(
+        [
+            (0, "by-ip"),
+            *((1, row["event_id"]) for row in ROWS),
+            (2, "by-ip"),
+            (2, "by-token"),
+            (2, "by-session"),
+            (3, "by-session"),
+        ]
+    )
 
 
 def test_a_selection_names_itself_as_it_is_stored():
@@ -128,4 +156,4 @@ def test_ids_travel_once_and_sorted():
 def test_every_selection_compiles_for_spark(table, selection):
     accesses = ibis.table(table.ibis_schema(), name=table.name)
 
-    assert "SELECT" in ibis.to_sql(selected(accesses, selection), dialect="pyspark")
+    assert "SELECT" in ibis.to_sql(selected(accesses, [selection, selection]), dialect="pyspark")

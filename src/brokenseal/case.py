@@ -18,6 +18,7 @@ from brokenseal.model import (
     Rejected,
     Verdict,
 )
+from brokenseal.selection import id_table
 from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
@@ -113,42 +114,41 @@ def inputs_of(ledger: Iterable[dict[str, object]], quarantine: Iterable[dict[str
     )
 
 
-def cited_records(
-    events: ir.Table, event_ids: frozenset[str], run: Callable[[ir.Expr], pa.Table], batch: int = 5000
-) -> dict[str, Cited]:
+def cited_records(events: ir.Table, event_ids: frozenset[str], run: Callable[[ir.Expr], pa.Table]) -> dict[str, Cited]:
     """The records that statements cite, by event id, with the fields that readers want beside them."""
-    wanted = sorted(event_ids)
-    found: dict[str, Cited] = {}
-    for start in range(0, len(wanted), batch):
-        rows = events.filter(events.event_id.isin(wanted[start : start + batch])).select(
-            "event_id",
-            "occurred_at",
-            "operation",
-            "actor",
-            "mailbox_upn",
-            "client_ip",
-            "client_info",
-            "user_agent",
-            "effective_app",
-            "session_id",
-            "token_id",
-            "object_id",
+    if not event_ids:
+        return {}
+    rows = events.select(
+        "event_id",
+        "occurred_at",
+        "operation",
+        "actor",
+        "mailbox_upn",
+        "client_ip",
+        "client_info",
+        "user_agent",
+        "effective_app",
+        "session_id",
+        "token_id",
+        "object_id",
+    ).semi_join(id_table(event_ids), "event_id")
+    found = (
+        Cited(
+            event_id=row["event_id"],
+            occurred_at=row["occurred_at"],
+            operation=row["operation"],
+            actor=row["actor"],
+            mailbox=row["mailbox_upn"],
+            client_ip=row["client_ip"],
+            client=row["client_info"] or row["user_agent"],
+            app=row["effective_app"],
+            session_id=row["session_id"],
+            token_id=row["token_id"],
+            object_id=row["object_id"],
         )
-        for row in run(rows).to_pylist():
-            found[row["event_id"]] = Cited(
-                event_id=row["event_id"],
-                occurred_at=row["occurred_at"],
-                operation=row["operation"],
-                actor=row["actor"],
-                mailbox=row["mailbox_upn"],
-                client_ip=row["client_ip"],
-                client=row["client_info"] or row["user_agent"],
-                app=row["effective_app"],
-                session_id=row["session_id"],
-                token_id=row["token_id"],
-                object_id=row["object_id"],
-            )
-    return dict(sorted(found.items()))
+        for row in run(rows.order_by("event_id")).to_pylist()
+    )
+    return {each.event_id: each for each in found}
 
 
 def exposed_ids(exposure: Exposure) -> frozenset[str]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections import Counter
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brokenseal import exposure_tables
@@ -22,7 +24,7 @@ from brokenseal.model import ExposedFolder, ExposedMessage, Exposure, MailboxExp
 from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -41,6 +43,7 @@ _AFTERMATH = dt.timedelta(hours=24)
 _KEPT_ROWS = 500_000
 
 Row = dict[str, Any]
+_NONE: dict[int, list[Row]] = {}
 
 
 class _Span(NamedTuple):
@@ -67,15 +70,27 @@ def exposure(tables: Tables, selection: Selection, *, limit: int = 5000, cite: i
 
 
 def exposures(
-    tables: Tables, selections: Iterable[Selection], *, limit: int = 5000, cite: int = 50
+    tables: Tables, selections: Sequence[Selection], *, limit: int = 5000, cite: int = 50
 ) -> tuple[Exposure, ...]:
-    """What was read under each selection; as `exposure`, but what concerns them all is looked up once."""
+    """What was read under each selection; as `exposure`, but looked up together: many cost little more than one."""
+    if not selections:
+        return ()
     blind = _Blind(
         stops=_rows(exposure_tables.throttles(tables)),
         off=unaudited(tables),
         silent=_rows(exposure_tables.mailboxes_without_access_log(tables)),
     )
-    return tuple(_of_selection(tables, selection, blind, limit=limit, cite=cite) for selection in selections)
+    found = _by_selection(exposure_tables.mailbox_totals(exposure_tables.touches(tables, selections)))
+    totals = [sorted(found[number], key=lambda row: row["mailbox_key"]) for number in range(len(selections))]
+    exposed: dict[int, Exposure] = {}
+    for numbers, is_small in _passes(totals):
+        asked = [selections[number] for number in numbers]
+        limits = _Limits(messages=limit, cite=cite, is_small=is_small, has_readers=bool(blind.off))
+        facts = _facts(tables, asked, [row for number in numbers for row in totals[number]], limits)
+        for number, fact in zip(numbers, facts, strict=True):
+            question = _Question(selection=selections[number], totals=totals[number], facts=fact, cite=cite)
+            exposed[number] = _exposure(question, blind, limit=limit)
+    return tuple(exposed[number] for number in range(len(selections)))
 
 
 class _Blind(NamedTuple):
@@ -86,49 +101,98 @@ class _Blind(NamedTuple):
     silent: list[Row]
 
 
+class _Limits(NamedTuple):
+    """How much is looked up, and whether it is small enough to be kept meanwhile."""
+
+    messages: int
+    cite: int
+    is_small: bool
+    has_readers: bool
+
+
+class _Facts(NamedTuple):
+    """What is on record of one selection: rows of the tables of `exposure_tables`, and the accounts that read."""
+
+    counts: list[Row]
+    messages: list[Row]
+    unnamed: list[Row]
+    folders: list[Row]
+    possible: list[Row]
+    known: list[Row]
+    readers: list[Row]
+
+
 class _Question(NamedTuple):
-    """One selection, the records that it means, and what they come to per mailbox."""
+    """One selection, what its records come to per mailbox, and what else is on record of it."""
 
     selection: Selection
-    found: exposure_tables.Reading
     totals: list[Row]
+    facts: _Facts
     cite: int
 
 
-def _of_selection(tables: Tables, selection: Selection, blind: _Blind, *, limit: int, cite: int) -> Exposure:
-    found = exposure_tables.reading(tables, selection)
-    totals = _rows(exposure_tables.mailbox_totals(found.touched))
+def _passes(totals: Sequence[Sequence[Row]]) -> Iterator[tuple[list[int], bool]]:
+    """The positions of the selections that are looked up together, and whether all of it is small beside memory."""
+    sizes = [sum(row["accesses"] + row["item_entries"] for row in rows) for rows in totals]
+    smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
+    reached = list(accumulate(sizes[number] for number in smallest_first))
+    fitting = bisect_right(reached, _KEPT_ROWS)
+    if fitting:
+        yield smallest_first[:fitting], True
+    if fitting < len(sizes):
+        yield smallest_first[fitting:], False
+
+
+def _facts(tables: Tables, selections: Sequence[Selection], totals: Sequence[Row], limits: _Limits) -> list[_Facts]:
+    """What is on record of each selection."""
+    if not totals:
+        return [_Facts([], [], [], [], [], [], []) for _ in selections]
     with contextlib.ExitStack() as kept:
-        # What is asked for again and again is looked up once, as long as it is small beside memory.
-        if totals and sum(row["accesses"] + row["item_entries"] for row in totals) <= _KEPT_ROWS:
-            touched = kept.enter_context(found.touched.cache())
-            entries = kept.enter_context(exposure_tables.item_entries(tables, touched).cache())
+
+        def once(table: ir.Table) -> ir.Table:
+            """What is asked for again and again is looked up once, as long as it is small."""
+            return kept.enter_context(table.cache()) if limits.is_small else table
+
+        touched = once(exposure_tables.touches(tables, selections))
+        entries = once(exposure_tables.item_entries(tables, touched))
+        counts = _by_selection(exposure_tables.entry_counts(entries))
+        counted = [row for rows in counts.values() for row in rows]
+        messages, unnamed, folders, possible, known, readers = (_NONE,) * 6
+        if any(row["certain"] for row in counted):
+            messages = _by_selection(exposure_tables.messages_in(tables, entries, first=limits.messages))
+        if any(row["short"] for row in totals) or any(row["unnamed"] for row in counted):
             found = exposure_tables.Reading(touched=touched, entries=entries)
-        question = _Question(selection=selection, found=found, totals=totals, cite=cite)
-        return _exposure(tables, question, blind, limit=limit)
+            unnamed = _by_selection(exposure_tables.unnamed_reads(found, cite=limits.cite))
+        if any(row["syncs"] for row in totals):
+            sync_rows = exposure_tables.syncs(tables, touched)
+            folders = _by_selection(exposure_tables.synced_folders(sync_rows, cite=limits.cite))
+            stood = kept.enter_context(exposure_tables.stood_in_synced(tables, sync_rows).cache())
+            possible = _by_selection(exposure_tables.possible_counts(stood, entries))
+            known = _by_selection(exposure_tables.known_counts(stood))
+        if limits.has_readers:
+            readers = _by_selection(touched.select("selection_no", "actor_key").distinct())
+    return [
+        _Facts(
+            counts=counts.get(number, []),
+            messages=messages.get(number, []),
+            unnamed=unnamed.get(number, []),
+            folders=folders.get(number, []),
+            possible=possible.get(number, []),
+            known=known.get(number, []),
+            readers=readers.get(number, []),
+        )
+        for number in range(len(selections))
+    ]
 
 
-def _exposure(tables: Tables, question: _Question, blind: _Blind, *, limit: int) -> Exposure:
-    totals, found = question.totals, question.found
-    counts = {row["mailbox_key"]: row for row in _rows(exposure_tables.entry_counts(found.entries))} if totals else {}
-    certain = {key: row["certain"] for key, row in counts.items()}
-    has_unnamed = any(row["short"] for row in totals) or any(row["unnamed"] for row in counts.values())
-    sync_rows = exposure_tables.syncs(tables, found.touched)
-    folders: list[Row] = []
-    possible: Mapping[str, int] = {}
-    known: Mapping[tuple[str, str], int] = {}
-    if any(row["syncs"] for row in totals):
-        folders = _rows(exposure_tables.synced_folders(sync_rows, cite=question.cite))
-        with exposure_tables.stood_in_synced(tables, sync_rows).cache() as stood:
-            could_read = _rows(exposure_tables.possible_counts(stood, found.entries))
-            counted = _rows(exposure_tables.known_counts(stood))
-        possible = {row["mailbox_key"]: row["possible"] for row in could_read}
-        known = {(row["mailbox_key"], row["folder"]): row["known"] for row in counted}
-    unnamed = _rows(exposure_tables.unnamed_reads(found, cite=question.cite)) if has_unnamed else []
-    spans = _open_ended(question, blind, unnamed)
-    folders_of = Counter(folder["mailbox_key"] for folder in folders)
+def _exposure(question: _Question, blind: _Blind, *, limit: int) -> Exposure:
+    totals, facts = question.totals, question.facts
+    certain = {row["mailbox_key"]: row["certain"] for row in facts.counts}
+    possible = {row["mailbox_key"]: row["possible"] for row in facts.possible}
+    known = {(row["mailbox_key"], row["folder"]): row["known"] for row in facts.known}
+    spans = _open_ended(question, blind)
+    folders_of = Counter(folder["mailbox_key"] for folder in facts.folders)
     spans_of = Counter(span.mailbox_key for span in spans)
-    messages = _rows(exposure_tables.messages_in(tables, found.entries, first=limit)) if any(certain.values()) else []
     mailboxes = [
         MailboxExposure(
             mailbox=_label(row),
@@ -153,10 +217,18 @@ def _exposure(tables: Tables, question: _Question, blind: _Blind, *, limit: int)
         possible=sum(possible.values()),
         unknowable=len(spans),
         mailboxes=tuple(sorted(mailboxes, key=lambda m: (-m.certain, -m.accesses, m.mailbox, m.mailbox_key))),
-        messages=tuple(_message(row, question.cite) for row in messages),
-        folders=tuple(_folder(row, known) for row in sorted(folders, key=_by_time)[:limit]),
+        messages=tuple(_message(row, question.cite) for row in facts.messages),
+        folders=tuple(_folder(row, known) for row in sorted(facts.folders, key=_by_time)[:limit]),
         open_ended=tuple(span.span for span in spans),
     )
+
+
+def _by_selection(table: ir.Table) -> dict[int, list[Row]]:
+    """The rows of a table by `selection_no`, in their order."""
+    rows: dict[int, list[Row]] = defaultdict(list)
+    for row in _rows(table):
+        rows[row["selection_no"]].append(row)
+    return rows
 
 
 def _rows(table: ir.Table) -> list[Row]:
@@ -211,10 +283,10 @@ def _folder(row: Row, known: Mapping[tuple[str, str], int]) -> ExposedFolder:
 # ---------------------------------------------------------------- the unknowable part
 
 
-def _open_ended(question: _Question, blind: _Blind, unnamed: Iterable[Row]) -> list[_Span]:
+def _open_ended(question: _Question, blind: _Blind) -> list[_Span]:
     spans = [
         *_throttled(blind.stops, question.totals, cite=question.cite),
-        *_unnamed(unnamed),
+        *_unnamed(question.facts.unnamed),
         *_unaudited(question, blind.off),
         *_without_log(question, blind.silent),
     ]
@@ -319,7 +391,7 @@ def _unaudited(question: _Question, off: Iterable[Unaudited]) -> list[_Span]:
     if not off:
         return []
     selection, totals = question.selection, question.totals
-    reading = {row["actor_key"] for row in _rows(question.found.touched.select("actor_key").distinct())}
+    reading = {row["actor_key"] for row in question.facts.readers}
     subjects = [*totals, *_asked_in_vain(selection, totals)]
     spans = []
     for switched in off:

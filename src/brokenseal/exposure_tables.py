@@ -14,6 +14,8 @@ import ibis
 from brokenseal.selection import selected
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ibis.expr.types as ir
 
     from brokenseal.model import Tables
@@ -46,55 +48,56 @@ _IDENTIFYING = (
     "protocol",
 )
 _READING = ("access_type", "item_entries", "operation_count", "folder_id", "folder_path")
+_FOLDER = ("selection_no", "mailbox_key", "folder")
 _ENTERS = ("create", "update", "copy")
 _LEAVES = ("move", "movetodeleteditems", "softdelete", "harddelete")
 
 
 class Reading(NamedTuple):
-    """What a selection means: its records of reading (`touches`) and their item entries (`item_entries`)."""
+    """What selections mean: their records of reading (`touches`) and the item entries of these (`item_entries`)."""
 
     touched: ir.Table
     entries: ir.Table
 
 
-def reading(tables: Tables, selection: Selection) -> Reading:
-    """The records of reading that the selection means, and their item entries."""
-    touched = touches(tables, selection)
+def reading(tables: Tables, selections: Sequence[Selection]) -> Reading:
+    """The records of reading that the selections mean, and their item entries."""
+    touched = touches(tables, selections)
     return Reading(touched=touched, entries=item_entries(tables, touched))
 
 
-def touches(tables: Tables, selection: Selection) -> ir.Table:
-    """The records of reading that the selection means: its mail accesses, and attachments opened under it.
+def touches(tables: Tables, selections: Sequence[Selection]) -> ir.Table:
+    """The records of reading that the selections mean: their mail accesses, and attachments opened under them.
 
     Args:
         tables: Uses `mail_accesses`, `accessed_items` and `events`.
-        selection: What is asked for.
-    Returns: One row per record: event_id, occurred_at, mailbox_key (never null), mailbox_upn, actor_key, client,
-        client_ip, session_id, is_access (false for AttachmentAccess), access_type, item_entries,
-        operation_count, folder_id, folder_path.
+        selections: What is asked for; at least one.
+    Returns: One row per record and selection that means it: selection_no (position of the selection), event_id,
+        occurred_at, mailbox_key (never null), mailbox_upn, actor_key, client, client_ip, session_id, is_access (false
+        for AttachmentAccess), access_type, item_entries, operation_count, folder_id, folder_path.
     """
     # Tables are made narrow before they are joined: the time to plan a query grows with the columns in it.
-    accesses = selected(tables["mail_accesses"].select(*_IDENTIFYING, *_READING), selection)
-    binds = accesses.select(**_who(accesses), **{name: accesses[name] for name in _READING}, is_access=True)
+    accesses = tables["mail_accesses"].select(*_IDENTIFYING, *_READING)
     items = tables["accessed_items"]
     opened = items.filter(items.kind == "attachment").select("event_id").distinct()
-    events = selected(tables["events"].select(*_IDENTIFYING).semi_join(opened, "event_id"), selection)
+    events = tables["events"].select(*_IDENTIFYING).semi_join(opened, "event_id")
     events = events.anti_join(tables["mail_accesses"].select("event_id"), "event_id")
-    nothing = {name: ibis.null(binds[name].type()) for name in _READING}
-    return binds.union(events.select(**_who(events), **nothing, is_access=False))
-
-
-def _who(rows: ir.Table) -> dict[str, ir.Value]:
-    return {
-        "event_id": rows.event_id,
-        "occurred_at": rows.occurred_at,
-        "mailbox_key": rows.mailbox_key.coalesce(""),
-        "mailbox_upn": rows.mailbox_upn,
-        "actor_key": rows.actor_key,
-        "client": client_of(rows),
-        "client_ip": rows.client_ip,
-        "session_id": rows.session_id,
-    }
+    nothing = {name: ibis.null(accesses[name].type()) for name in _READING}
+    records = accesses.mutate(is_access=True).union(events.mutate(**nothing, is_access=False))
+    chosen = selected(records, selections)
+    return chosen.select(
+        "selection_no",
+        "event_id",
+        "occurred_at",
+        "mailbox_upn",
+        "actor_key",
+        "client_ip",
+        "session_id",
+        *_READING,
+        "is_access",
+        mailbox_key=chosen.mailbox_key.coalesce(""),
+        client=client_of(chosen),
+    )
 
 
 def client_of(rows: ir.Table) -> ir.StringValue:
@@ -112,16 +115,14 @@ def item_entries(tables: Tables, touched: ir.Table) -> ir.Table:
         be told), folder_path, subject, size_bytes, kind.
     """
     items = tables["accessed_items"]
-    who = touched.drop(*_READING)
-    entries = who.inner_join(
+    entries = touched.drop(*_READING).inner_join(
         items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes"),
         "event_id",
     )
-    named = entries.filter(entries.internet_message_id.notnull())
-    unnamed = entries.filter(entries.internet_message_id.isnull())
-    names = _names(items, unnamed)
-    found = unnamed.drop("internet_message_id").left_join(names, ["mailbox_key", "item_id"])
-    return named.drop("item_id").union(found.select(named.drop("item_id").columns))
+    names = _names(items, entries.filter(entries.internet_message_id.isnull()))
+    known = entries.left_join(names, ["mailbox_key", "item_id"])
+    kept = [name for name in entries.columns if name not in {"item_id", "internet_message_id"}]
+    return known.select(*kept, internet_message_id=known.internet_message_id.coalesce(known.only_message_id))
 
 
 def _names(items: ir.Table, unnamed: ir.Table) -> ir.Table:
@@ -134,7 +135,7 @@ def _names(items: ir.Table, unnamed: ir.Table) -> ir.Table:
         .agg(lowest=lambda t: t.internet_message_id.min(), highest=lambda t: t.internet_message_id.max())
     )
     names = names.filter(names.lowest == names.highest)
-    return names.select("mailbox_key", "item_id", internet_message_id=names.lowest)
+    return names.select("mailbox_key", "item_id", only_message_id=names.lowest)
 
 
 def listed_messages(entries: ir.Table) -> ir.Table:
@@ -144,7 +145,7 @@ def listed_messages(entries: ir.Table) -> ir.Table:
 
 def exposed_messages(tables: Tables, selection: Selection) -> ir.Table:
     """Every message that a selected record lists, once per mailbox and Message-ID; see `messages_in`."""
-    return messages_in(tables, reading(tables, selection).entries)
+    return messages_in(tables, reading(tables, (selection,)).entries).drop("selection_no")
 
 
 def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) -> ir.Table:
@@ -153,18 +154,19 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
     Args:
         tables: Uses all record tables that name messages.
         entries: Rows of `item_entries`.
-        first: Only so many, by time of first reading; None for all.
-    Returns: mailbox_key, mailbox (address, may be null), internet_message_id, subject, sender, recipients, folder_path,
-        size_bytes, first_at, last_at, entries (records that list it), clients, addresses, sessions, event_ids.
-        List columns are sorted and without repeats; an empty one may be null. Ordered by first_at, mailbox_key and
-        Message-ID.
+        first: Only so many of each selection, by time of first reading; None for all.
+    Returns: selection_no, mailbox_key, mailbox (address, may be null), internet_message_id, subject, sender,
+        recipients, folder_path, size_bytes, first_at, last_at, entries (records that list it), clients, addresses,
+        sessions, event_ids. List columns are sorted and without repeats; an empty one may be null. Ordered by
+        selection, first_at, mailbox_key and Message-ID.
     """
-    keys = ["mailbox_key", "internet_message_id"]
-    order = ["first_at", *keys]
+    keys = ["selection_no", "mailbox_key", "internet_message_id"]
     listed = listed_messages(entries)
     if first is not None:
-        chosen = listed.group_by(keys).agg(first_at=lambda t: t.occurred_at.min()).order_by(order).limit(first)
-        listed = listed.semi_join(chosen, keys)
+        read = listed.group_by(keys).agg(first_at=listed.occurred_at.min())
+        place = ibis.row_number().over(group_by="selection_no", order_by=["first_at", *keys[1:]])
+        chosen = read.mutate(place=place).filter(lambda t: t.place < first)
+        listed = listed.semi_join(chosen.select(keys), keys)
     messages = listed.group_by(keys).agg(
         mailbox=lambda t: t.mailbox_upn.max(),
         # The subject of an attachment entry is the attachment's name.
@@ -181,6 +183,7 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
     for facts in _facts(tables, messages.select("internet_message_id").distinct()):
         messages = messages.left_join(facts, "internet_message_id").drop("internet_message_id_right")
     return messages.select(
+        "selection_no",
         "mailbox_key",
         "mailbox",
         "internet_message_id",
@@ -202,7 +205,7 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
             messages.changed_subject,
         ),
         sender=ibis.coalesce(messages.traced_sender, messages.sent_sender),
-    ).order_by(order)
+    ).order_by(["selection_no", "first_at", *keys[1:]])
 
 
 def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:
@@ -232,10 +235,10 @@ def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:
 def mailbox_totals(touched: ir.Table) -> ir.Table:
     """What the records of reading of each mailbox come to.
 
-    Returns: mailbox_key, mailbox, accesses, item_entries, syncs, short (records that do not list all they stand for),
-        first_at, last_at, clients, addresses.
+    Returns: selection_no, mailbox_key, mailbox, accesses, item_entries, syncs, short (records that do not list all
+        they stand for), first_at, last_at, clients, addresses.
     """
-    return touched.group_by("mailbox_key").agg(
+    return touched.group_by(["selection_no", "mailbox_key"]).agg(
         mailbox=touched.mailbox_upn.max(),
         accesses=touched.is_access.sum(),
         item_entries=touched.item_entries.sum().coalesce(0),
@@ -249,8 +252,8 @@ def mailbox_totals(touched: ir.Table) -> ir.Table:
 
 
 def entry_counts(entries: ir.Table) -> ir.Table:
-    """Per mailbox: mailbox_key, certain (distinct messages listed), unnamed (entries of no known message)."""
-    return entries.group_by("mailbox_key").agg(
+    """Per selection and mailbox: certain (distinct messages listed), unnamed (entries of no known message)."""
+    return entries.group_by(["selection_no", "mailbox_key"]).agg(
         certain=entries.internet_message_id.nunique(), unnamed=entries.internet_message_id.isnull().sum()
     )
 
@@ -259,7 +262,9 @@ def entry_counts(entries: ir.Table) -> ir.Table:
 
 
 def syncs(tables: Tables, touched: ir.Table) -> ir.Table:
-    """The sync records in `touched`: mailbox_key, mailbox_upn, occurred_at, event_id, folder_id, path, folder.
+    """The sync records in `touched`.
+
+    Returns: selection_no, mailbox_key, mailbox_upn, occurred_at, event_id, folder_id, path, folder.
 
     `path` is the folder's path without leading backslash, learnt from another sync record with the same folder id
     where this one does not give it; `folder` is what folders are counted by: path, else id, else the empty text.
@@ -277,6 +282,7 @@ def syncs(tables: Tables, touched: ir.Table) -> ir.Table:
     rows = rows.left_join(learnt, ["mailbox_key", "folder_id"])
     rows = rows.mutate(path=_path(rows.folder_path).coalesce(rows.lowest))
     return rows.select(
+        "selection_no",
         "mailbox_key",
         "mailbox_upn",
         "occurred_at",
@@ -294,11 +300,12 @@ def _path(written: ir.StringValue) -> ir.StringValue:
 
 
 def synced_folders(sync_rows: ir.Table, *, cite: int) -> ir.Table:
-    """Per synchronised folder: mailbox_key, folder, mailbox, path, folder_id, first_at, last_at, records, event_ids.
+    """What the sync records of each folder come to.
 
-    `event_ids` holds the first `cite` records by time, sorted by id.
+    Returns: selection_no, mailbox_key, folder, mailbox, path, folder_id, first_at, last_at, records, event_ids (of the
+        first `cite` records by time, sorted).
     """
-    return _citing(sync_rows, ["mailbox_key", "folder"], cite).agg(
+    return _citing(sync_rows, [*_FOLDER], cite).agg(
         mailbox=lambda t: t.mailbox_upn.max(),
         path=lambda t: t.path.min(),
         folder_id=lambda t: t.folder_id.min(),
@@ -322,10 +329,10 @@ def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
     A message stands in a folder from the record that shows it there (read, created, updated, copied or moved there)
     until the record that moves or deletes it from there.
 
-    Returns: Distinct (mailbox_key, folder, internet_message_id).
+    Returns: Distinct (selection_no, mailbox_key, folder, internet_message_id).
     """
-    keys = ["mailbox_key", "folder"]
-    synced = sync_rows.filter(sync_rows.path.notnull()).select("mailbox_key", "folder", "occurred_at").distinct()
+    keys = [*_FOLDER]
+    synced = sync_rows.filter(sync_rows.path.notnull()).select(*keys, "occurred_at").distinct()
     moves = _placements(tables, synced.select(keys).distinct())
     # Ties: what enters in the same second as a departure or a sync counts as there, for a sync takes all it finds.
     to_the_end = ibis.window(
@@ -339,8 +346,7 @@ def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
     moment = "timestamp('UTC', 6)"
     line = stays.mutate(is_sync=False).union(
         synced.select(
-            "mailbox_key",
-            "folder",
+            *keys,
             "occurred_at",
             internet_message_id=ibis.null("string"),
             left_at=ibis.null(moment),
@@ -359,9 +365,9 @@ def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
 
 
 def _placements(tables: Tables, folders: ir.Table) -> ir.Table:
-    """When a message entered or left one of the folders (mailbox_key, folder), as far as records show it.
+    """When a message entered or left one of the folders (`_FOLDER`), as far as records show it.
 
-    Returns: mailbox_key, folder, internet_message_id, occurred_at, enters.
+    Returns: selection_no, mailbox_key, folder, internet_message_id, occurred_at, enters.
     """
     shared = ("mailbox_key", "internet_message_id", "occurred_at")
     items = tables["accessed_items"].select(*shared, "folder_path", "kind")
@@ -385,7 +391,7 @@ def _placements(tables: Tables, folders: ir.Table) -> ir.Table:
         rows(entered, _path(entered.folder_path), enters=True),
         rows(left, _path(left.folder_path), enters=False),
         rows(changes, _path(changes.to_folder_path), enters=True),
-    ).semi_join(folders, ["mailbox_key", "folder"])
+    ).inner_join(folders, ["mailbox_key", "folder"])
     kept = sent.mutate(mailbox_key=sent.mailbox_key.coalesce("")).inner_join(
         folders.filter(folders.folder.isin(_SENT_FOLDERS)), "mailbox_key"
     )
@@ -394,25 +400,26 @@ def _placements(tables: Tables, folders: ir.Table) -> ir.Table:
 
 
 def known_counts(stood: ir.Table) -> ir.Table:
-    """Per synchronised folder: mailbox_key, folder, known (messages of `stood_in_synced`)."""
-    return stood.group_by(["mailbox_key", "folder"]).agg(known=stood.count())
+    """Per synchronised folder: selection_no, mailbox_key, folder, known (messages of `stood_in_synced`)."""
+    return stood.group_by([*_FOLDER]).agg(known=stood.count())
 
 
 def possible_counts(stood: ir.Table, entries: ir.Table) -> ir.Table:
-    """Per mailbox: mailbox_key, possible (distinct messages of `stood_in_synced` that no entry lists as read)."""
-    keys = ["mailbox_key", "internet_message_id"]
+    """Per selection and mailbox: possible (distinct messages of `stood_in_synced` that no entry lists as read)."""
+    keys = ["selection_no", "mailbox_key", "internet_message_id"]
     rest = stood.anti_join(listed_messages(entries).select(keys).distinct(), keys)
-    return rest.group_by("mailbox_key").agg(possible=rest.internet_message_id.nunique())
+    return rest.group_by(["selection_no", "mailbox_key"]).agg(possible=rest.internet_message_id.nunique())
 
 
 # ---------------------------------------------------------------- what no record names
 
 
 def unnamed_reads(found: Reading, *, cite: int) -> ir.Table:
-    """Records of reading that do not name all they stand for, per mailbox and reason.
+    """Records of reading that do not name all they stand for, per selection, mailbox and reason.
 
-    Returns: mailbox_key, reason (`records_without_items` or `items_unnamed`), mailbox, records, items (how many are
-        not named, as far as the records count them), first_at, last_at, event_ids (first `cite` by time, sorted).
+    Returns: selection_no, mailbox_key, reason (`records_without_items` or `items_unnamed`), mailbox, records, items
+        (how many are not named, as far as the records count them), first_at, last_at, event_ids (first `cite` by time,
+        sorted).
     """
     binds = found.touched.filter(_is_bind(found.touched))
     entries = found.entries
@@ -422,10 +429,11 @@ def unnamed_reads(found: Reading, *, cite: int) -> ir.Table:
     lost = _unnamed(entries.filter(entries.internet_message_id.isnull()), "items_unnamed", ibis.literal(1, "int64"))
     every = ibis.union(empty, short, lost)
     # One record can be short of entries and hold entries without a Message-ID; it is still one record.
-    per_record = every.group_by(["mailbox_key", "reason", "event_id"]).agg(
+    keys = ["selection_no", "mailbox_key", "reason"]
+    per_record = every.group_by([*keys, "event_id"]).agg(
         mailbox_upn=every.mailbox_upn.max(), occurred_at=every.occurred_at.min(), items=every["items"].sum()
     )
-    return _citing(per_record, ["mailbox_key", "reason"], cite).agg(
+    return _citing(per_record, keys, cite).agg(
         mailbox=lambda t: t.mailbox_upn.max(),
         records=lambda t: t.count(),
         items=lambda t: t["items"].sum(),
@@ -451,7 +459,13 @@ def _missing(touched: ir.Table) -> ir.IntegerValue:
 
 def _unnamed(rows: ir.Table, reason: str, items: ir.IntegerValue) -> ir.Table:
     return rows.select(
-        "mailbox_key", "mailbox_upn", "event_id", "occurred_at", reason=ibis.literal(reason), items=items
+        "selection_no",
+        "mailbox_key",
+        "mailbox_upn",
+        "event_id",
+        "occurred_at",
+        reason=ibis.literal(reason),
+        items=items,
     )
 
 

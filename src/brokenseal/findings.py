@@ -39,6 +39,7 @@ def run_detectors(
     """What every detector says, and of each whether it could speak at all.
 
     A detector runs even where one of its needs is unmet: what it finds stands, and only its silence means nothing.
+    Only where it can find nothing at all (`silent_without`) it is not run.
 
     Args:
         tables: The store's tables.
@@ -51,15 +52,13 @@ def run_detectors(
         ValueError: A detector gives rows of another shape than `schema.HIT`, or of a variant it does not declare.
     """
     listed = tuple(detectors)
-    hits = _all_hits(listed, tables)
+    hits = _all_hits(listed, tables, coverage.unmet_needs)
     findings = {detector.id: _findings_of(detector, hits[detector.id]) for detector in listed}
-    states = tuple(
-        _state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed
-    )
+    states = tuple(_state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed)
     return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
 
 
-def _all_hits(detectors: Sequence[Detector], tables: Tables) -> dict[str, pa.Table]:
+def _all_hits(detectors: Sequence[Detector], tables: Tables, unmet: Sequence[str]) -> dict[str, pa.Table]:
     """The hits of every detector by its id; those that join on others run last and are given what those found."""
     import ibis
 
@@ -67,9 +66,12 @@ def _all_hits(detectors: Sequence[Detector], tables: Tables) -> dict[str, pa.Tab
     hits: dict[str, pa.Table] = {}
     known = dict(tables)
     for detector in sorted(detectors, key=lambda each: bool(each.after)):
-        expression = detector.find(known)
-        check_hits(detector.id, expression)
-        hits[detector.id] = expression.to_pyarrow()
+        if set(detector.silent_without).intersection(unmet):
+            hits[detector.id] = HIT.arrow_schema().empty_table()
+        else:
+            expression = detector.find(known)
+            check_hits(detector.id, expression)
+            hits[detector.id] = expression.to_pyarrow()
         if detector.id in wanted:
             known[f"hits:{detector.id}"] = ibis.memtable(hits[detector.id], schema=HIT.ibis_schema())
     return hits

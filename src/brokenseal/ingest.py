@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from brokenseal import _ingest_plan, framing, ledger
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from brokenseal.settings import Settings
 
 FAST_BYTES = 8 << 20
+_JSON_FRAMINGS = frozenset({"json_lines", "json_array", "json_values"})
+_SLOW_SHAPES = frozenset({"flattened", "graph_query"})
 _NO_LOG = frozenset({"not_an_audit_log", "empty", "unreadable"})
 
 
@@ -47,6 +49,8 @@ class IngestResult:
     Attributes:
         records: kept + duplicates + rejected + ignored.
         files: One per input or archive member, in the order of reading; refused archives last.
+        one_by_one: Records that were read one by one, because their input is small or of a shape without a fast
+            path, or because something in them is unusual.
     """
 
     records: int
@@ -55,6 +59,7 @@ class IngestResult:
     rejected: int
     ignored: int
     files: tuple[InputFile, ...]
+    one_by_one: int = 0
 
 
 def ingest(
@@ -101,7 +106,7 @@ class _Read:
     framing: str | None = None
     evidence: EvidenceWriter | None = None
     trouble: str | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    one_by_one: int | None = None
 
 
 class _Run:
@@ -122,6 +127,7 @@ class _Run:
         self._ingested = {row["sha256"]: row["size_bytes"] for row in rows if row["outcome"] == "ingested"}
         self._paths = {row["path"] for row in rows if row["outcome"] == "ingested"}
         self._files: list[InputFile] = []
+        self._one_by_one = 0
         self._bench = store.workbench()
         self._bench.know_seen(store.tables()["events"])
 
@@ -203,11 +209,24 @@ class _Run:
             if columnar is not None:
                 from brokenseal._ingest_columnar import ColumnarReader
 
-                done.framing = planned.framing
-                shape = planned.shape or ""
-                ColumnarReader(
-                    columnar, shape, tally=tally, writer=writer, records=records, settings=self._settings
-                ).read(reader, evidence)
+                columns = ColumnarReader(
+                    columnar,
+                    planned.shape or "",
+                    tally=tally,
+                    writer=writer,
+                    records=records,
+                    settings=self._settings,
+                    outer=planned.columns,
+                )
+                if planned.framing == "json_lines":
+                    columns.read(reader, evidence)
+                    done.framing = planned.framing
+                else:
+                    framed = framing.frame(reader, self._settings)  # type: ignore[arg-type]  # only `read` is used
+                    columns.read_framed(framed, evidence)
+                    done.framing = framed.framing
+                    tally.alarms.ends_early = framed.is_truncated
+                done.one_by_one = columns.one_by_one
             else:
                 framed = framing.frame(reader, self._settings)  # type: ignore[arg-type]  # only `read` is used
                 records.read(framed, evidence)
@@ -221,6 +240,7 @@ class _Run:
         done.size_bytes = reader.size_bytes
         done.sha256 = reader.sha256
         self._records_done += tally.records
+        self._one_by_one += tally.records if done.one_by_one is None else done.one_by_one
         if tally.known:
             done.outcome = "ingested"
         elif not done.trouble:
@@ -232,11 +252,18 @@ class _Run:
         """The fast path for an input, where it has one and is large enough to gain by it."""
         if planned.size_bytes is not None and planned.size_bytes < FAST_BYTES:
             return None
-        is_lines = planned.framing == "json_lines" and planned.encoding in {"utf-8", "utf-8-sig"}
-        if not is_lines or not planned.is_bare or planned.shape != "bare_record":
-            return None
         source = next((each for each in SOURCES if each.name == planned.source), None)
-        return source.columnar if source else None
+        columnar = source.columnar if source else None
+        if columnar is None or not planned.is_bare or planned.shape in _SLOW_SHAPES:
+            return None
+        if planned.framing == "csv":
+            # What a search announced is counted record by record.
+            is_usual = columnar.payload in planned.columns and "ResultCount" not in planned.columns
+            return columnar if is_usual else None
+        if planned.shape != "bare_record" or planned.framing not in _JSON_FRAMINGS:
+            return None
+        is_utf8 = planned.encoding in {"utf-8", "utf-8-sig"}
+        return columnar if is_utf8 or planned.framing != "json_lines" else None
 
     # ------------------------------------------------------------ what is written
 
@@ -331,6 +358,7 @@ class _Run:
             rejected=sum(each.rejected for each in files),
             ignored=sum(each.ignored for each in files),
             files=files,
+            one_by_one=self._one_by_one,
         )
 
 

@@ -7,6 +7,8 @@ Command line, console and library call these functions and nothing behind them.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,6 @@ from brokenseal.case import (
     VERSION,
     cited_ids,
     cited_records,
-    exposed_ids,
     finish_case,
     inputs_of,
     verdict_of,
@@ -38,7 +39,7 @@ from brokenseal.store import Store
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from brokenseal.model import Case, Coverage, DetectorState, Exposure, Finding, Tables, Watcher
@@ -50,6 +51,21 @@ LISTED = 5000
 """So many messages of one exposure stand in a document; counts are over all of them."""
 EVERY_MESSAGE = 100_000_000
 """For a list on disk, which has no such limit."""
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles among objects more rarely.
+
+    Expressions and documents are hundreds of thousands of small objects that are all needed to the end; to look
+    through them again and again is a sixth of the time. Memory grows by some 10 MB.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(20_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +136,7 @@ def case_selection(tables: Tables, case_id: str) -> Selection:
     raise UsageError(place="--case", value=case_id, expected=f"one of the store's cases ({known})")
 
 
+@_few_collections()
 def build_document(store: Store) -> CaseDocument:
     """Everything that can be said of the store, as the one document."""
     tables = store.tables()
@@ -151,6 +168,7 @@ def exposure_of(tables: Tables, selection: Selection, *, limit: int = LISTED) ->
     return exposure(tables, selection, limit=limit)
 
 
+@_few_collections()
 def render(document: CaseDocument, form: str, lang: str) -> bytes:
     """The document in one format and language.
 

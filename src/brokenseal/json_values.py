@@ -34,8 +34,8 @@ _BRACKET_OR_LINE = re.compile(r'["{}\[\]]|\n(?=[{\[])')
 _QUOTE = re.compile(r'["\\]')
 _QUOTE_OR_LINE = re.compile(r'["\\]|\n(?=[{\[])')
 _LINE = re.compile(r"\n(?=[{\[])")
-# Whole strings; of one that does not end here, its first quote mark is kept.
-_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"|(").*\Z', re.DOTALL)
+_NO_BRACKETS = re.compile(r'[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_NESTED_AT_MOST: Final = 100
 _JUNK_END = re.compile(r"[\n{\[]")
 _JUNK_ELEMENT_END = re.compile(r"[,\]\n{\[]")
 _KEY = r'"([^"\\]{1,200})"'
@@ -63,10 +63,13 @@ class _Outline:
     def end(self, text: str, start: int, stop: int) -> tuple[int | None, int]:
         """(position behind the end or None, position up to which was read) between `start` and `stop`."""
         position = start
+        again_at = start
         while position < stop:
-            if stop - position > _PIECE_CHARACTERS and (passed := self._pass(text, position)):
-                position += passed
-                continue
+            if position >= again_at and not self.in_string and stop - position > _PIECE_CHARACTERS:
+                if passed := self._pass(text, position):
+                    position += passed
+                    continue
+                again_at = position + _PIECE_CHARACTERS
             found = (self._inside if self.in_string else self._outside).search(text, position, stop)
             if found is None:
                 return None, stop
@@ -90,22 +93,24 @@ class _Outline:
         return self.depth <= 0 and not self.in_string
 
     def _pass(self, text: str, position: int) -> int:
-        """Pass over a piece in which the text cannot end: how many characters, 0 where it might."""
-        if self.in_string or self.depth == 0:
-            return 0
+        """Pass over a piece in which the text cannot end, outside of strings: how many characters, 0 where it might."""
         piece = text[position : position + _PIECE_CHARACTERS]
         if self._outside is _BRACKET_OR_LINE and _LINE.search(piece):
             return 0
-        rest = _STRINGS.sub(r"\1", piece)
-        closing = rest.count("}") + rest.count("]")
-        if closing >= self.depth:
+        # What a last backslash or line feed means is decided by the character after it.
+        piece = piece.rstrip("\\\n")
+        # The added quote mark closes a string that goes on behind the piece; else it is left over.
+        rest = _NO_BRACKETS.sub("", piece + '"').replace("{", "[").replace("}", "]")
+        for _ in range(_NESTED_AT_MOST):
+            if "[]" not in rest:
+                break
+            rest = rest.replace("[]", "")
+        closing = rest.count("]")
+        if closing >= self.depth or "[]" in rest:
             return 0
-        self.depth += rest.count("{") + rest.count("[") - closing
-        self.in_string = rest.endswith('"')
-        backslashes = len(piece) - len(piece.rstrip("\\"))
-        # The last character may be the backslash or line feed whose meaning the next piece decides.
-        is_undecided = backslashes % 2 == 1 if self.in_string else piece.endswith("\n")
-        return len(piece) - (1 if is_undecided else 0)
+        self.depth += rest.count("[") - closing
+        self.in_string = not rest.endswith('"')
+        return len(piece)
 
 
 class JsonValues:

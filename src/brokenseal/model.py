@@ -77,12 +77,17 @@ class Columnar:
             `Source.normalise`, which decides between normalising and rejecting.
         normalise: From the taken rows to one table per table name, in any order of columns; a column that is left
             out is null. `events` has `record_no` and one row for each row taken.
+        payload: Column that holds the record as JSON text in exports that put columns around it.
+        fallbacks: Field of the record to the outer columns that fill it in where it is absent or empty; a record
+            that lacks such a field goes one by one.
     """
 
     raw_schema: Mapping[str, str]
     lookups: tuple[Lookup, ...]
     takes: Callable[[ir.Table], ir.BooleanValue]
     normalise: Callable[[ir.Table], Mapping[str, ir.Table]]
+    payload: str | None = None
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +179,7 @@ class Detector:
         limit: Which subjects it cannot judge, where that depends on more than `needs`.
         after: Ids of detectors whose hits it joins on; the runner hands them over as the table `hits:<id>`, so
             that they are computed once.
+        silent_without: Those of `needs` without any of which there can be no hit, so that `find` is not run.
     """
 
     id: str
@@ -184,6 +190,7 @@ class Detector:
     find: Callable[[Tables], ir.Table]
     limit: Limit | None = None
     after: tuple[str, ...] = ()
+    silent_without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from brokenseal.findings import by_weight, named
+from brokenseal.selection import id_table
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
         return {}
     table = tables["mail_accesses"]
     table = table.filter(
-        table.event_id.isin(wanted_ids)
+        table.event_id.isin(id_table(wanted_ids).event_id)
         | table.session_id.isin(wanted_sessions)
         | table.effective_app.isin(wanted_apps)
         | table.client_app_id.isin(wanted_apps)

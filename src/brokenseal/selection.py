@@ -13,7 +13,7 @@ from brokenseal.errors import UsageError
 from brokenseal.fields import address, canonical_token_id, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -108,19 +108,35 @@ def _stored_form(kind: str, value: str) -> str | None:
     return identifier(value)
 
 
-def selected(accesses: ir.Table, selection: Selection) -> ir.Table:
-    """The rows that the selection means.
+def selected(accesses: ir.Table, selections: Sequence[Selection]) -> ir.Table:
+    """The rows that each selection means.
 
     Args:
         accesses: Rows of `schema.MAIL_ACCESS`, or of `schema.EVENT`, which has the same identifying columns.
-        selection: What is asked for.
-    Returns: Rows with the same columns; each row at most once.
+        selections: What is asked for; at least one.
+    Returns: Rows with the same columns and `selection_no`, the position of the selection from 0; each row at most once
+        per selection that means it.
     """
-    if selection.kind == "all":
-        return accesses
-    if selection.kind == "case":
-        return _of_case(accesses, selection)
-    return accesses.filter(_carries(accesses, selection.kind, selection.value))
+    import ibis
+
+    listing: dict[int, frozenset[str]] = {}
+    parts = []
+    for number, selection in enumerate(selections):
+        if selection.kind == "all":
+            found = accesses
+        elif selection.kind == "case":
+            listing[number] = selection.event_ids
+            if not selection.sessions and not selection.apps:
+                continue
+            found = _under(accesses, selection)
+        else:
+            found = accesses.filter(_carries(accesses, selection.kind, selection.value))
+        parts.append(found.mutate(selection_no=ibis.literal(number, "int64")))
+    if listing:
+        # A case can hold more ids than a query text should, so they travel as a table.
+        listed = accesses.inner_join(_ids_by_selection(listing), "event_id")
+        parts.append(listed.select(*accesses.columns, "selection_no"))
+    return parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
 
 
 def _carries(accesses: ir.Table, kind: Identifier, value: str) -> ir.BooleanValue:
@@ -135,19 +151,16 @@ def _carries(accesses: ir.Table, kind: Identifier, value: str) -> ir.BooleanValu
     return (accesses.effective_app == value) | (accesses.client_app_id == value) | (accesses.app_id == value)
 
 
-def _of_case(accesses: ir.Table, selection: Selection) -> ir.Table:
-    # A case can hold more ids than a query text should, so they travel as a table.
-    listed = accesses.semi_join(id_table(selection.event_ids), "event_id")
-    if not selection.sessions and not selection.apps:
-        return listed
+def _under(accesses: ir.Table, selection: Selection) -> ir.Table:
+    """The rows under the sessions and applications of a case that are not among those it lists."""
     import ibis
 
+    false = ibis.literal(value=False)
     under = ibis.or_(
-        accesses.session_id.isin(sorted(selection.sessions)) if selection.sessions else ibis.literal(value=False),
-        accesses.effective_app.isin(sorted(selection.apps)) if selection.apps else ibis.literal(value=False),
+        accesses.session_id.isin(sorted(selection.sessions)) if selection.sessions else false,
+        accesses.effective_app.isin(sorted(selection.apps)) if selection.apps else false,
     )
-    rest = accesses.filter(under).anti_join(id_table(selection.event_ids), "event_id")
-    return listed.union(rest)
+    return accesses.filter(under).anti_join(id_table(selection.event_ids), "event_id")
 
 
 def id_table(event_ids: Iterable[str]) -> ir.Table:
@@ -156,3 +169,16 @@ def id_table(event_ids: Iterable[str]) -> ir.Table:
     import pyarrow as pa
 
     return ibis.memtable(pa.table({"event_id": pa.array(sorted(set(event_ids)), pa.string())}))
+
+
+def _ids_by_selection(listing: Mapping[int, frozenset[str]]) -> ir.Table:
+    """Which event ids each selection lists: event_id, selection_no."""
+    import ibis
+    import pyarrow as pa
+
+    pairs = sorted((event_id, number) for number, event_ids in listing.items() for event_id in event_ids)
+    columns = {
+        "event_id": pa.array([event_id for event_id, _ in pairs], pa.string()),
+        "selection_no": pa.array([number for _, number in pairs], pa.int64()),
+    }
+    return ibis.memtable(pa.table(columns))

@@ -178,9 +178,8 @@ class Store:
         if not files:
             return []
         wanted = schema.LEDGER.arrow_schema()
-        # Arrow's own reading of many files and its sorting import pandas.
-        table = pa.concat_tables([pq.ParquetFile(file).read().cast(wanted) for file in files])
-        return sorted(table.to_pylist(), key=lambda row: row["seq"])
+        table = pa.concat_tables([pq.read_table(file, partitioning=None).cast(wanted) for file in files])
+        return list(table.sort_by("seq").to_pylist())
 
     def tables(self) -> dict[str, ir.Table]:
         """Every table of `schema` by name: rows of committed batches, cast to the declared schema."""

@@ -49,6 +49,26 @@ def test_detector_equals_its_plain_reference_in_any_order(detector):
     assert said, "no world held anything to find"
 
 
+WITHOUT = {
+    "mail_access": lambda world: {**world, "mail_accesses": []},
+    "token_ids": lambda world: {
+        **world, "mail_accesses": [{**row, "token_id": None} for row in world.get("mail_accesses", ())]
+    },
+    "configuration": lambda world: {**world, "config_changes": []},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("detector", "need"),
+    [(detector, need) for detector in DETECTORS for need in detector.silent_without],
+    ids=lambda value: getattr(value, "id", value),
+)
+def test_nothing_is_found_without_what_a_detector_declares_to_be_silent_without(detector, need):
+    run = runner_of(detector.id)
+    for seed in range(3):
+        assert not run(WITHOUT[need](world_of(detector.id, random.Random(seed))))
+
+
 def test_token_verdicts_equal_their_plain_reference():
     run = Runner(token_provenance.verdicts, ("mail_accesses", "sign_ins"))
     said = Counter()

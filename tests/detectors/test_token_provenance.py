@@ -119,6 +119,17 @@ def test_summary_counts_each_access_once_and_lists_reasons_in_their_order():
     )
 
 
+def test_summary_of_logs_without_any_readable_token_id_tells_placeholders_from_nothing():
+    without = {**ACCESS, "token_id": None}
+    accesses = [without, {**without, "event_id": "n", "token_id_raw": None}, {**without, "event_id": "o"}, without]
+    assert token_provenance.provenance_summary(make_tables({"mail_accesses": accesses})) == TokenProvenance(
+        issued=0, not_issued=0, cannot_tell=3, cannot_tell_reasons={"no_token_id": 1, "opaque_token_id": 2}
+    )
+    assert token_provenance.provenance_summary(make_tables({})) == TokenProvenance(
+        issued=0, not_issued=0, cannot_tell=0, cannot_tell_reasons={}
+    )
+
+
 def test_every_reason_is_declared():
     assert set(token_provenance.REASONS) == {
         "no_token_id", "opaque_token_id", "background_service", "foreign_tenant", "no_issued_at", "sign_ins_absent",

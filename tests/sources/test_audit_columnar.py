@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import io
 import json
 import uuid
 
@@ -189,11 +190,40 @@ CASES = {
 }  # fmt: skip
 
 
-def stored(folder, lines: list[str], *, fast: bool, monkeypatch) -> dict[str, list[dict]]:
+def json_lines(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"
+
+
+def json_array(lines: list[str]) -> str:
+    return "[" + ",\n".join(lines) + "]"
+
+
+def indented_array(lines: list[str]) -> str:
+    return json.dumps([json.loads(line) for line in lines], indent=1)
+
+
+def purview_csv(lines: list[str]) -> str:
+    """Rows of the Purview portal; the columns around the record say something else than it does."""
+    out = io.StringIO(newline="")
+    rows = csv.writer(out)
+    rows.writerow(
+        ["RecordId", "CreationDate", "RecordType", "Operation", "UserId", "AuditData", "AssociatedAdminUnits"]
+    )
+    for number, line in enumerate(lines):
+        outer = [] if number % 3 == 0 else ["outer"]
+        user = [*outer, ""][0]
+        rows.writerow([ID.format(9000 + number), "2025-10-01T00:00:00", "50", "OuterOperation", user, line, ""])
+    return out.getvalue()
+
+
+FORMS = {"json_lines": json_lines, "json_array": json_array, "indented": indented_array, "purview_csv": purview_csv}
+
+
+def stored(folder, lines: list[str], *, fast: bool, monkeypatch, form: str = "json_lines") -> dict[str, list[dict]]:
     """All rows that an ingest of these lines keeps, by table, in an order of their own."""
     folder.mkdir()
-    path = folder / "export.jsonl"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path = folder / "export.txt"
+    path.write_text(FORMS[form](lines), encoding="utf-8", newline="")
     monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if fast else 1 << 60)
     chosen = Settings(store_dir=folder / "store", threads=1)
     result = ingest([path], chosen, now=NOW)
@@ -210,10 +240,10 @@ def stored(folder, lines: list[str], *, fast: bool, monkeypatch) -> dict[str, li
     return rows
 
 
-def assert_alike(tmp_path, lines: list[str], monkeypatch) -> None:
+def assert_alike(tmp_path, lines: list[str], monkeypatch, form: str = "json_lines") -> None:
     name = uuid.uuid4().hex
-    plain = stored(tmp_path / f"{name}-plain", lines, fast=False, monkeypatch=monkeypatch)
-    fast = stored(tmp_path / f"{name}-fast", lines, fast=True, monkeypatch=monkeypatch)
+    plain = stored(tmp_path / f"{name}-plain", lines, fast=False, monkeypatch=monkeypatch, form=form)
+    fast = stored(tmp_path / f"{name}-fast", lines, fast=True, monkeypatch=monkeypatch, form=form)
     for table in plain:
         assert plain[table] == fast[table], table
 
@@ -229,9 +259,41 @@ def numbered(records: list[dict]) -> list[str]:
     return lines
 
 
-def test_every_odd_record_gives_the_same_rows_on_both_paths(tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", FORMS)
+def test_every_odd_record_gives_the_same_rows_on_both_paths(tmp_path, monkeypatch, form):
     """All cases at once, behind one ordinary record that makes the input an audit log of bare records."""
-    assert_alike(tmp_path, numbered([bind(), *CASES.values()]), monkeypatch)
+    assert_alike(tmp_path, numbered([bind(), *CASES.values()]), monkeypatch, form)
+
+
+def test_rows_of_csv_that_hold_no_record_give_the_same_on_both_paths(tmp_path, monkeypatch):
+    """Cut, empty, lost, doubled and broken payloads among whole ones."""
+    whole = numbered([bind(), login(), bind(Operation="Send", RecordType=2, Item=ITEM)])
+    odd = ["", "{}", "[]", "null", whole[0][:300], whole[0] * 2, "@{Id=x}", "System.Object[]", '{"a":\n1}', "{" * 300]
+    assert_alike(tmp_path, [*whole, *odd, *numbered([bind(Subject="a\r\nb")])], monkeypatch, "purview_csv")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_ordinary_records_do_not_go_one_by_one(tmp_path, monkeypatch, form):
+    """Reads, sign-ins, sends and changes of items are columns in every form; a change of a rule is not."""
+    records = [
+        bind(),
+        CASES["sync"],
+        login(),
+        CASES["login failed"],
+        CASES["send"],
+        CASES["send as"],
+        CASES["move"],
+        CASES["update of one item"],
+        CASES["file"],
+        CASES["rule"],
+    ]
+    path = tmp_path / "export"
+    path.write_text(FORMS[form](numbered(records * 20)), encoding="utf-8", newline="")
+    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0)
+
+    result = ingest([path], Settings(store_dir=tmp_path / "store", threads=2), now=NOW)
+
+    assert (result.kept, result.one_by_one) == (200, 20)
 
 
 TEXT = st.sampled_from(

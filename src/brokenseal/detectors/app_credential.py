@@ -68,6 +68,7 @@ DETECTOR = Detector(
     title=phrase("Credentials added to applications"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "on_mail_app": Variant(
             title=phrase("{actors} added a credential to the application {objects}, which may read mail ({subject})"),

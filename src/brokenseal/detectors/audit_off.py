@@ -50,6 +50,7 @@ DETECTOR = Detector(
     title=phrase("Auditing switched off"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "everything": _variant(Severity.CRITICAL, phrase("{actors} switched the audit log of the organisation off")),
         "account": _variant(Severity.HIGH, phrase("{actors} exempted {objects} from mailbox auditing")),

@@ -43,6 +43,7 @@ DETECTOR = Detector(
     title=phrase("Domains handed to another identity provider"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "federated": Variant(
             title=phrase("{actors} changed who vouches for the sign-ins of the domain {objects}"),

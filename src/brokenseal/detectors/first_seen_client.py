@@ -121,6 +121,7 @@ DETECTOR = Detector(
     title=phrase("Clients never seen before that read mail"),
     reads=READS,
     needs=("mail_access",),
+    silent_without=("mail_access",),
     variants={
         "new_in_tenant": Variant(
             title=phrase("A client never seen in this organisation read {n_mailboxes} mailbox(es): {subject}"),

@@ -113,6 +113,7 @@ DETECTOR = Detector(
     title=phrase("Applications that were allowed to read mail"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "look_alike": Variant(
             title=phrase("{actors} let the application {objects} read mail; its name imitates Microsoft's ({subject})"),

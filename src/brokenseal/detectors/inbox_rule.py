@@ -75,6 +75,7 @@ DETECTOR = Detector(
     title=phrase("Inbox rules that forward or hide mail"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "sends_outside": Variant(
             title=phrase("An inbox rule in {mailboxes} sends mail out of the organisation (rule: {objects})"),

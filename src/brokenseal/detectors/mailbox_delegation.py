@@ -77,6 +77,7 @@ DETECTOR = Detector(
     title=phrase("Rights on mailboxes given to somebody else"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "full_access": _notice(
             Severity.MEDIUM, phrase("{actors} gave {objects} full access to {n_mailboxes} mailbox(es): {mailboxes}")

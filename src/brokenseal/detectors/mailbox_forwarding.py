@@ -37,6 +37,7 @@ DETECTOR = Detector(
     title=phrase("Mailboxes set to forward outside"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "sends_outside": Variant(
             title=phrase("The mailbox {mailboxes} was set to forward its mail to {objects}"),

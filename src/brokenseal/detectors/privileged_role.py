@@ -100,6 +100,7 @@ DETECTOR = Detector(
     title=phrase("Administrator roles given to accounts"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "to_new_account": Variant(
             title=phrase("{actors} made the unknown account {subject} an administrator (roles: {objects})"),

@@ -133,6 +133,7 @@ DETECTOR = Detector(
     title=phrase("Mail read from an address at which an account was taken over"),
     reads=READS,
     needs=("mail_access",),
+    silent_without=("mail_access",),
     after=(password_spray.DETECTOR.id, *(module.DETECTOR.id for module, _ in _SOURCES)),
     variants={
         "same_account": Variant(

@@ -7,7 +7,7 @@ where the sign-in logs would have spoken; everywhere else the answer is "cannot 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis
 
@@ -187,11 +187,27 @@ def find(tables: Tables) -> ir.Table:
     )
 
 
+def _without_tokens(tables: Tables) -> list[dict[str, Any]] | None:
+    """How many accesses have which verdict, where none has a token id that can be read; None where one has.
+
+    Older logs carry none, and then nothing has to be looked for in the sign-ins.
+    """
+    accesses = tables["mail_accesses"]
+    kinds = accesses.group_by(has_id=accesses.token_id.notnull(), has_raw=accesses.token_id_raw.notnull())
+    rows = kinds.aggregate(n=accesses.event_id.nunique()).to_pyarrow().to_pylist()
+    if any(row["has_id"] for row in rows):
+        return None
+    reasons = {True: "opaque_token_id", False: "no_token_id"}
+    return [{"verdict": "cannot_tell", "reason": reasons[row["has_raw"]], "n": row["n"]} for row in rows]
+
+
 def provenance_summary(tables: Tables) -> TokenProvenance:
     """How many mail accesses had a token that was issued, was not, or cannot be told, with the reasons."""
-    judged = verdicts(tables)
-    counts = judged.group_by(["verdict", "reason"]).aggregate(n=judged.event_id.nunique())
-    rows = counts.to_pyarrow().to_pylist()
+    rows = _without_tokens(tables)
+    if rows is None:
+        judged = verdicts(tables)
+        counts = judged.group_by(["verdict", "reason"]).aggregate(n=judged.event_id.nunique())
+        rows = counts.to_pyarrow().to_pylist()
     total = {verdict: sum(row["n"] for row in rows if row["verdict"] == verdict) for verdict in _VERDICTS}
     reasons = {row["reason"]: row["n"] for row in rows if row["verdict"] == "cannot_tell"}
     return TokenProvenance(
@@ -217,6 +233,7 @@ DETECTOR = Detector(
     title=phrase("Mail read with a token that no sign-in explains"),
     reads=READS,
     needs=("mail_access", "token_ids", "sign_in", "non_interactive_sign_in"),
+    silent_without=("mail_access", "token_ids"),
     variants={
         "not_issued_new_client": Variant(
             title=phrase("Mail of {mailboxes} was read by a new client with a token that was never issued ({objects})"),

@@ -50,6 +50,7 @@ DETECTOR = Detector(
     title=phrase("Transport rules that copy or delete mail"),
     reads=READS,
     needs=("configuration",),
+    silent_without=("configuration",),
     variants={
         "copies_outside": Variant(
             title=phrase("{actors} made a transport rule that sends the organisation's mail outside (rule: {objects})"),

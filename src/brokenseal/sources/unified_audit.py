@@ -16,7 +16,7 @@ from brokenseal import json_text
 from brokenseal.errors import RecordRejected
 from brokenseal.model import Source
 from brokenseal.sources._audit_changes import add_change_rows
-from brokenseal.sources._audit_columnar import COLUMNAR
+from brokenseal.sources._audit_columnar import COLUMNAR, FALLBACKS
 from brokenseal.sources._audit_mail import add_mail_rows
 from brokenseal.sources._audit_record import EMPTY, event_row, is_flattened, is_lost
 from brokenseal.sources._audit_sign_in import add_sign_in_rows
@@ -35,20 +35,6 @@ SHAPES = {
 _BARE = ("CreationTime", "Id", "Operation", "RecordType", "Workload")
 _BARE_AT_LEAST = 4
 _EXPECTED = "the audit record as a JSON object"
-
-# Outer columns that fill in what the record lacks, best first.
-_FALLBACKS = {
-    "Id": ("Identity", "RecordId", "Id", "id"),
-    "CreationTime": ("CreationDate", "createdDateTime", "CreatedDateTime"),
-    "Operation": ("Operations", "Operation", "operation"),
-    "RecordType": ("RecordType", "auditLogRecordType", "AuditLogRecordType"),
-    "UserId": ("UserIds", "UserId", "userPrincipalName", "userId"),
-    "UserType": ("userType", "UserType"),
-    "OrganizationId": ("organizationId", "OrganizationId"),
-    "Workload": ("service", "Service"),
-    "ObjectId": ("objectId", "ObjectId"),
-    "ClientIP": ("clientIp", "ClientIp"),
-}
 
 
 def sniff(record: Record) -> str | None:
@@ -116,7 +102,7 @@ def _decode(text: str, column: str) -> object:
 def with_fallbacks(audit: Mapping[str, Any], outer: Record) -> Mapping[str, Any]:
     """The audit record, with what it lacks taken from the columns around it."""
     found: dict[str, Any] = {}
-    for name, columns in _FALLBACKS.items():
+    for name, columns in FALLBACKS.items():
         if _is_absent(audit.get(name)):
             value = next((outer[column] for column in columns if not _is_absent(outer.get(column))), None)
             if value is not None:
