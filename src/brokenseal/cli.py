@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -157,6 +158,7 @@ def investigate(
     from brokenseal.progress import watching
 
     settings = _settings(store, password_file)
+    _get_ready()
     with watching(enabled=True) as watch:
         result, document = path.investigate(exports, settings, now=_now(), watch=watch)
     _warn_of(result, lang)
@@ -309,6 +311,7 @@ def demo(
     from brokenseal.progress import watching
 
     exports, store = folder / "exports", folder / "store"
+    _get_ready()
     write_demo(exports)
     _note(f"A simulated tenant: its exports are in {exports}")
     with watching(enabled=True) as watch:
@@ -356,6 +359,13 @@ def _now() -> Any:
     import datetime as dt
 
     return dt.datetime.now(tz=dt.UTC)
+
+
+def _get_ready() -> None:
+    """Start what the report needs beside the analysis: the renderer of its pictures uses another core."""
+    from brokenseal.reports.html import get_ready
+
+    threading.Thread(target=get_ready).start()
 
 
 def _write(target: Path, content: bytes) -> None:

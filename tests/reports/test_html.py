@@ -198,3 +198,10 @@ def test_long_text_is_cut_and_long_lists_are_counted():
     shown = cells.cell(col("x", phrase("Value"), "texts"), tuple("abcdefg"))
     assert shown.count("<li>") == 4
     assert '<li class="quiet">+3</li>' in shown
+
+
+def test_getting_ready_draws_nothing_and_changes_nothing():
+    before = html.render(rich_document(), "en")
+
+    assert html.get_ready() is None
+    assert html.render(rich_document(), "en") == before

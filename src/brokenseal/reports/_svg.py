@@ -26,6 +26,13 @@ _MEASURES = frozenset(("d", "x", "y", "x1", "x2", "y1", "y2", "width", "height",
 _NOT_DRAWN = ("", "M0,0h0v0h0Z")
 
 
+def warm_up() -> None:
+    """Start the renderer, which takes longer than any picture; for a thread beside the analysis."""
+    import vl_convert
+
+    vl_convert.vegalite_to_svg({"data": {"values": []}, "mark": "bar"}, allowed_base_urls=[])
+
+
 def to_svg(chart: dict[str, Any], *, prefix: str, lang: str) -> str:
     """Render a Vega-Lite specification; nothing is fetched.
 

@@ -18,6 +18,7 @@ from brokenseal.reports import _cells, _figures, _ledger_tables, _tables, _words
 from brokenseal.reports._columns import ReportTable, col
 from brokenseal.reports._escape import anchor
 from brokenseal.reports._glossary import GLOSSARY
+from brokenseal.reports._svg import warm_up
 from brokenseal.wording import Phrase, format_value, phrase, translations
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class _View:
     columns: tuple[Any, ...]
     rows: tuple[tuple[str, Markup], ...]
     total: int
+
+
+def get_ready() -> None:
+    """Do beforehand what every report needs; safe to call in a thread, and never needed."""
+    warm_up()
 
 
 def render(document: CaseDocument, lang: str) -> bytes:
