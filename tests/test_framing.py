@@ -81,10 +81,8 @@ FORMS = {
     "array a line": ("\n".join(json.dumps([r]) for r in RECORDS), "json_values"),
     "objects side by side": ("".join(json.dumps(r) for r in RECORDS), "json_values"),
     "objects, pretty": ("\n".join(json.dumps(r, indent=2) for r in RECORDS), "json_values"),
-    "objects after a sequence mark": ("".join("\x1e" + json.dumps(r, indent=1) + "\n" for r in RECORDS), "none"),
     "arrays and objects": (json.dumps(RECORDS[:3]) + "\n" + json.dumps(RECORDS[3], indent=1), "json_values"),
 }
-del FORMS["objects after a sequence mark"]  # no exporter of these logs writes it at the start of a file
 ENCODINGS = {
     "utf-8": ("utf-8", b"", "utf-8"),
     "utf-8 with mark": ("utf-8", b"\xef\xbb\xbf", "utf-8-sig"),

@@ -168,7 +168,7 @@ def test_csv_gives_the_cells_that_were_written(rows, encoding, delimiter, end, s
     assert [record.value for record in records] == [dict(zip(header, row, strict=True)) for row in rows]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(RECORD, min_size=3, max_size=8), st.data())
 def test_a_damaged_line_costs_only_itself(rows, data):
     lines = [json.dumps(row).encode() for row in rows]
