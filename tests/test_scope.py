@@ -246,7 +246,9 @@ def test_every_finding_has_one_place_and_order_changes_nothing(tables, drawn, se
 
 def addressed(*, first_day: int, accounts: int) -> dict:
     """Logs that begin on day -30, and an address first seen on a day and used by so many accounts."""
-    log = [{"event_id": "e-first", "occurred_at": AT - dt.timedelta(days=30), "actor_key": ANNA, "client_ip": "8.8.4.4"}]
+    log = [
+        {"event_id": "e-first", "occurred_at": AT - dt.timedelta(days=30), "actor_key": ANNA, "client_ip": "8.8.4.4"}
+    ]
     used = [
         {
             "event_id": f"e-{number}",

@@ -10,13 +10,16 @@ with its own text, so that both ways give the same rows and nothing is lost.
 from __future__ import annotations
 
 import io
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
+import numpy as np
 import pyarrow as pa
 
 from brokenseal import framing, json_text, schema
 from brokenseal._ingest_batch import arrow_table
+from brokenseal._ingest_rows import row_segments
 from brokenseal._ingest_segments import LINE_BYTES, Segment, segments
 from brokenseal._workbench import compile_query
 from brokenseal.errors import RecordRejected
@@ -26,7 +29,8 @@ from brokenseal.model import FramedRecord
 from brokenseal.store import INPUT_NO, REFUSED, stored_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
     import ibis.expr.types as ir
 
@@ -53,7 +57,6 @@ class _Program:
 
     Attributes:
         groups: Lookup name to the query of its distinct combinations, each with the numbers of its records.
-        numbers: Query of the combination numbers of each record.
         views: Name to query of the views that the other queries read; they rest on the held table `numbers` and
             the table or view `chosen_numbers`.
         taken: Query of the rows taken: record_no, event_id, occurred_at. It leaves out the records of the held
@@ -61,32 +64,26 @@ class _Program:
         outputs: Table name to the query of its rows among those in `chosen_numbers`.
     """
 
-    def __init__(self, columnar: Columnar) -> None:
+    def __init__(self, columnar: Columnar, outer: Collection[str]) -> None:
+        """Compile; `outer` are the columns around the record, which fill in what it lacks."""
         self.groups: dict[str, str] = {}
         self.views: dict[str, str] = {}
         self._columnar = columnar
         self._raw = ibis.table({"record_no": "int64", **columnar.raw_schema}, name="raw")
-        self.numbers = compile_query(self._numbers())
+        for each in columnar.lookups:
+            keyed = self._raw.select("record_no", **{name: key(self._raw) for name, key in each.keys.items()})
+            self.groups[each.name] = compile_query(
+                keyed.group_by(list(each.keys)).agg(records=keyed.record_no.collect())
+            )
         self._schema = self._wide(columnar.lookups, "numbers").schema()
         odd = ibis.table({"record_no": "int64"}, name="odd")
         named = ibis.table(self._schema, name="wide")
-        fits = columnar.takes(named) & named.record_no.notin(odd.record_no)
+        filled = [name for name, columns in columnar.fallbacks.items() if not set(columns).isdisjoint(outer)]
+        own = [named[name].notnull() & (named[name] != "") for name in filled]
+        fits = ibis.and_(columnar.takes(named), named.record_no.notin(odd.record_no), *own)
         events = columnar.normalise(named.filter(fits))["events"]
         self.taken = self._over("wide", events.select("record_no", "event_id", "occurred_at"), "numbers")
         self.outputs = {name: self._output(name) for name in columnar.normalise(named)}
-
-    def _numbers(self) -> ir.Table:
-        numbers: ir.Table | None = None
-        raw = self._raw
-        for each in self._columnar.lookups:
-            keyed = raw.select("record_no", **{name: key(raw) for name, key in each.keys.items()})
-            grouped = keyed.group_by(list(each.keys)).agg(records=keyed.record_no.collect())
-            self.groups[each.name] = compile_query(grouped)
-            groups = ibis.table({"no": "int64", "records": "array<int64>"}, name=f"{each.name}__groups")
-            pairs = groups.select(record_no=groups.records.unnest(), **{f"{each.name}__no": groups.no})
-            numbers = pairs if numbers is None else numbers.join(pairs, "record_no")
-        assert numbers is not None, "a columnar path has lookups"
-        return numbers
 
     def _wide(self, lookups: Iterable[Lookup], numbers: str) -> ir.Table:
         """The raw rows with the columns of these lookups."""
@@ -124,7 +121,11 @@ def _complete(name: str, rows: ir.Table) -> ir.Table:
 
 
 class ColumnarReader:
-    """Reads one input of JSON Lines whose records are a source's own."""
+    """Reads one input whose records are a source's own, bare or as JSON text in a column.
+
+    Attributes:
+        one_by_one: How many records did not go as columns.
+    """
 
     def __init__(
         self,
@@ -135,10 +136,13 @@ class ColumnarReader:
         writer: BatchWriter,
         records: RecordReader,
         settings: Settings,
+        outer: Collection[str] = (),
     ) -> None:
-        """Count in `tally`, write to `writer`, and give odd records to `records`."""
+        """Count in `tally`, write to `writer`, and give odd records to `records`; `outer` as in `_Program`."""
+        self.one_by_one = 0
         self._columnar = columnar
-        self._program = _Program(columnar)
+        self._outer = outer
+        self._program = _Program(columnar, outer)
         self._shape = shape
         self._tally = tally
         self._writer = writer
@@ -146,7 +150,6 @@ class ColumnarReader:
         self._records = records
         self._settings = settings
         self._attempts = 0
-        self._has_views = False
         self._derived: dict[str, dict[tuple[str | None, ...], tuple[Any, ...]]] = {}
 
     def read(self, stream: Any, evidence: EvidenceWriter) -> None:
@@ -154,12 +157,23 @@ class ColumnarReader:
 
         Raises: what the stream raises.
         """
-        self._writer.flush()
         limit = self._settings.record_limit_bytes
-        for segment in segments(stream, self._writer.folder, evidence, record_limit=limit):
+        self._read_all(segments(stream, self._writer.folder, evidence, record_limit=limit))
+
+    def read_framed(self, framed: Iterable[FramedRecord], evidence: EvidenceWriter) -> None:
+        """Read framed records to their end.
+
+        Raises: what reading them raises.
+        """
+        payload = self._columnar.payload if self._outer else None
+        self._read_all(row_segments(framed, self._writer.folder, evidence, payload=payload))
+
+    def _read_all(self, found: Iterable[Segment]) -> None:
+        self._writer.flush()
+        for segment in found:
             self._attempts = _ATTEMPTS
             self._read_segment(segment)
-            segment.path.unlink()
+            segment.discard()
 
     # ------------------------------------------------------------ one segment
 
@@ -167,13 +181,13 @@ class ColumnarReader:
         self._attempts -= 1
         if not self._load(segment):
             if segment.lines <= _FEW_LINES or self._attempts <= 0:
-                self._settle(0, list(self._normalised(_lines(segment), segment.cut)))
+                self._settle(0, list(self._normalised(_lines(segment), segment)))
                 return
             for half in _halves(segment):
                 self._read_segment(half)
-                half.path.unlink()
+                half.discard()
             return
-        self._widen()
+        self._widen(segment)
         self._bench.hold("odd", _numbers_table("record_no", self._flattened(segment) if segment.suspects else ()))
         self._bench.hold("taken", self._program.taken)
         n_taken = self._span()
@@ -182,7 +196,8 @@ class ColumnarReader:
         if n_kept:
             self._choose(whole=n_kept == segment.lines)
             self._write()
-        self._bench.drop("raw_lines", "taken", "chosen", "numbers")
+        self._bench.drop("taken", "chosen", "numbers")
+        self._bench.forget_rows()
 
     def _load(self, segment: Segment) -> bool:
         try:
@@ -210,7 +225,7 @@ class ColumnarReader:
 
     def _settle(self, n_taken: int, slow: list[tuple[int, Rows]]) -> int:
         """Find the records that are new, write the slow ones of them, and say how many of the taken ones are."""
-        claims = [f"SELECT event_id, record_no * {_STEP} AS record_no FROM taken"] if n_taken else []  # noqa: S608
+        claims = [f"SELECT event_id, record_no * {_STEP} AS record_no FROM taken"] if n_taken else []  # noqa: S608 - names and numbers of our own
         if slow:
             ids = pa.array([rows["events"][0]["event_id"] for _, rows in slow], pa.string())
             positions = pa.array([position for position, _ in slow], pa.int64())
@@ -240,24 +255,19 @@ class ColumnarReader:
 
     # ------------------------------------------------------------ columns
 
-    def _widen(self) -> None:
+    def _widen(self, segment: Segment) -> None:
         """Hold the derived columns of every lookup for the loaded rows, and name the whole `wide`."""
         lookups = {each.name: each for each in self._columnar.lookups}
-        for name, combinations in zip(lookups, self._bench.at_once(self._group, lookups), strict=True):
+        found = self._bench.at_once(lambda bench, name: bench.fetch(self._program.groups[name]), lookups)
+        numbers = {"record_no": np.arange(segment.first, segment.first + segment.lines)}
+        for name, combinations in zip(lookups, found, strict=True):
             self._derive(lookups[name], combinations)
-        self._bench.hold("numbers", self._program.numbers)
-        self._bench.drop(*(f"{each.name}__held" for each in self._columnar.lookups))
-        if not self._has_views:
-            self._bench.view("chosen_numbers", "SELECT * FROM numbers")
-            for name, query in self._program.views.items():
-                self._bench.view(name, query)
-            self._has_views = True
-
-    def _group(self, bench: Workbench, name: str) -> pa.Table:
-        """Hold the distinct combinations of a lookup, numbered from 0, and fetch them without their records."""
-        bench.hold(f"{name}__held", self._program.groups[name])
-        bench.view(f"{name}__groups", f"SELECT rowid AS no, * FROM {name}__held")  # noqa: S608
-        return bench.fetch(f"SELECT * EXCLUDE (records) FROM {name}__groups")  # noqa: S608
+            numbers[f"{name}__no"] = _combination_numbers(combinations["records"].combine_chunks(), segment)
+        self._bench.hold("numbers", pa.table(numbers))
+        # The types of the enumerations differ from segment to segment, and a view remembers its types.
+        self._bench.view("chosen_numbers", "SELECT * FROM numbers")
+        for name, query in self._program.views.items():
+            self._bench.view(name, query)
 
     def _derive(self, lookup: Lookup, combinations: pa.Table) -> None:
         names = list(lookup.keys)
@@ -271,10 +281,10 @@ class ColumnarReader:
                 values = lookup.derive(dict(zip(names, keys, strict=True)))
                 found = known[keys] = tuple(values[name] for name in lookup.columns)
             rows.append(found)
-        columns = [combinations["no"].to_pylist(), *(list(column) for column in zip(*rows, strict=True))]
+        columns = [list(range(len(rows))), *(list(column) for column in zip(*rows, strict=True))]
         kinds = {f"{lookup.name}__{name}": kind for name, kind in lookup.columns.items()}
         wanted = ibis.schema({f"{lookup.name}__at": "int64", **kinds}).to_pyarrow()
-        self._bench.hold(f"{lookup.name}__derived", arrow_table(columns, wanted))
+        self._bench.hold_words(f"{lookup.name}__derived", arrow_table(columns, wanted))
 
     def _choose(self, *, whole: bool) -> None:
         """Name the rows to write `chosen_numbers`."""
@@ -283,7 +293,7 @@ class ColumnarReader:
             return
         self._bench.hold(
             "chosen",
-            f"SELECT record_no FROM taken SEMI JOIN "  # noqa: S608
+            f"SELECT record_no FROM taken SEMI JOIN "  # noqa: S608 - names and numbers of our own
             f"(SELECT record_no // {_STEP} AS record_no FROM fresh WHERE record_no % {_STEP} = 0) USING (record_no)",
         )
         self._bench.view("chosen_numbers", "SELECT * FROM numbers SEMI JOIN chosen USING (record_no)")
@@ -294,7 +304,7 @@ class ColumnarReader:
         def write(bench: Workbench, name: str) -> int:
             query = self._program.outputs[name]
             if INPUT_NO in stored_schema(_TABLES[name]).names:
-                query = f"SELECT *, {self._tally.input_no} AS {INPUT_NO} FROM ({query})"  # noqa: S608
+                query = f"SELECT *, {self._tally.input_no} AS {INPUT_NO} FROM ({query})"  # noqa: S608 - names and numbers of our own
             return bench.write_parquet(query, paths[name])
 
         for name, rows in zip(paths, self._bench.at_once(write, paths), strict=True):
@@ -306,17 +316,20 @@ class ColumnarReader:
     # ------------------------------------------------------------ one by one
 
     def _slow_rows(self, segment: Segment) -> list[tuple[int, Rows]]:
-        done = set(self._bench.fetch("SELECT record_no FROM taken")["record_no"].to_pylist())
-        left = ((number, line) for number, line in _lines(segment) if number not in done)
-        return list(self._normalised(left, segment.cut))
+        is_left = np.ones(segment.lines, bool)
+        is_left[self._bench.fetch("SELECT record_no FROM taken")["record_no"].to_numpy() - segment.first] = False
+        return list(self._normalised(_lines(segment, is_left), segment))
 
-    def _normalised(self, lines: Iterable[tuple[int, bytes]], cut: Container[int]) -> Iterator[tuple[int, Rows]]:
+    def _normalised(self, lines: Iterable[tuple[int, bytes]], segment: Segment) -> Iterator[tuple[int, Rows]]:
         for number, line in lines:
-            if number in cut:
+            self.one_by_one += 1
+            if number in segment.cut:
                 limit = self._settings.record_limit_bytes
                 self._records.refuse_line(number, line, reason="too_large", expected=at_most(limit))
                 continue
-            for index, rows in enumerate(self._records.rows_in(number, self._framed(line))):
+            refused = segment.refused.get(number)
+            framed = self._framed(line) if refused is None else (refused,)
+            for index, rows in enumerate(self._records.rows_in(number, framed)):
                 moment = rows["events"][0].get("occurred_at")
                 self._tally.saw(moment, moment)
                 yield number * _STEP + index, rows
@@ -336,27 +349,42 @@ def _numbers_table(name: str, numbers: Iterable[int]) -> pa.Table:
     return pa.table({name: pa.array(list(numbers), pa.int64())})
 
 
-def _lines(segment: Segment) -> Iterator[tuple[int, bytes]]:
-    """Number and text of every line; those that stand apart with their own text."""
-    with segment.path.open("rb") as stream:
-        for number, line in enumerate(stream, start=segment.first):
+def _combination_numbers(records: pa.ListArray, segment: Segment) -> np.ndarray:
+    """For each record of the segment in order, the number of the combination that lists it."""
+    numbers = np.empty(segment.lines, np.int64)
+    positions = records.flatten().to_numpy() - segment.first
+    numbers[positions] = np.repeat(np.arange(len(records)), records.value_lengths().to_numpy())
+    return numbers
+
+
+def _lines(segment: Segment, wanted: np.ndarray | None = None) -> Iterator[tuple[int, bytes]]:
+    """Number and recorded text of every record, or of the wanted ones."""
+    with (segment.texts or segment.path).open("rb") as stream:
+        lines = enumerate(stream, start=segment.first)
+        for number, line in lines if wanted is None else compress(lines, wanted):
             yield number, segment.apart.get(number, line)
 
 
 def _halves(segment: Segment) -> Iterator[Segment]:
-    """The segment as two files, lines kept whole."""
-    middle = segment.first + segment.lines // 2
-    parts = [
-        Segment(path=segment.path.with_suffix(f".{index}.jsonl"), first=first, suspects=segment.suspects)
-        for index, first in enumerate((segment.first, middle))
-    ]
-    with segment.path.open("rb") as stream, parts[0].path.open("wb") as low, parts[1].path.open("wb") as high:
-        for number, line in enumerate(stream, start=segment.first):
-            part, out = (parts[0], low) if number < middle else (parts[1], high)
-            out.write(line)
-            part.lines += 1
-            if number in segment.apart:
-                part.apart[number] = segment.apart[number]
-                if number in segment.cut:
-                    part.cut.add(number)
-    yield from parts
+    """The segment as two, lines kept whole."""
+    middle = segment.lines // 2
+    for index, (start, end) in enumerate(((0, middle), (middle, segment.lines))):
+        numbers = range(segment.first + start, segment.first + end)
+        yield Segment(
+            path=_part(segment.path, index, start, end),
+            first=numbers.start,
+            lines=len(numbers),
+            apart={number: line for number, line in segment.apart.items() if number in numbers},
+            cut={number for number in segment.cut if number in numbers},
+            suspects=segment.suspects,
+            texts=_part(segment.texts, index, start, end) if segment.texts else None,
+            refused={number: record for number, record in segment.refused.items() if number in numbers},
+        )
+
+
+def _part(path: Path, index: int, start: int, end: int) -> Path:
+    """Some of the lines of a file as a file beside it."""
+    part = path.with_suffix(f".{index}{path.suffix}")
+    with path.open("rb") as stream, part.open("wb") as out:
+        out.writelines(islice(stream, start, end))
+    return part

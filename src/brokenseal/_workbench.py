@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import numpy as np
+import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import ibis.expr.types as ir
-    import pyarrow as pa
 
 
 def quoted(path: Path) -> str:
@@ -44,9 +45,12 @@ class Workbench:
     (`compile_query`) and carried out for every segment, because compiling takes longer than many a query.
     """
 
-    def __init__(self, engine: Any) -> None:
-        """Work on the connection of a store, in its temporary tables."""
+    def __init__(self, engine: Any, rows: pa.Table | None = None) -> None:
+        """Work on a connection of a store, where `raw` stands for the rows given."""
         self._engine = engine
+        self._rows = rows
+        if rows is not None:
+            engine.register("raw", rows)
 
     def load_json(self, path: Path, columns: Mapping[str, str], *, first: int, longest: int) -> int:
         """Read one JSON object per line into the view `raw`, strictly, and say how many there are.
@@ -67,14 +71,23 @@ class Workbench:
         """
         types = {name: DuckDBType.to_string(ibis.dtype(kind)) for name, kind in columns.items()}
         declared = ", ".join(f"'{name}': '{kind}'" for name, kind in types.items())
-        self.drop("raw_lines")
-        self._engine.execute(
-            f"CREATE TABLE raw_lines AS SELECT * FROM read_json({quoted_glob(path)}, columns={{{declared}}}, "  # noqa: S608
+        self.forget_rows()
+        # Out to Arrow and read from there: a table of the engine's own would first count what is distinct in it.
+        rows = self.fetch(
+            f"SELECT * FROM read_json({quoted_glob(path)}, columns={{{declared}}}, "  # noqa: S608 - names and numbers of our own
             f"format='newline_delimited', records='true', auto_detect=false, compression='none', "
             f"maximum_object_size={2 * longest})"
         )
-        self.view("raw", f"SELECT rowid + {first} AS record_no, * FROM raw_lines")  # noqa: S608
-        return self.count("raw_lines")
+        numbers = pa.array(np.arange(first, first + len(rows)))
+        self._rows = rows.append_column("record_no", numbers)
+        self._engine.register("raw", self._rows)
+        return len(rows)
+
+    def forget_rows(self) -> None:
+        """Let go of the rows of `raw`."""
+        if self._rows is not None:
+            self._engine.unregister("raw")
+            self._rows = None
 
     def view(self, name: str, query: str) -> None:
         """Give a query a name."""
@@ -86,7 +99,29 @@ class Workbench:
             self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS {content}')
             return
         self._engine.register("given", content)
-        self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM given')  # noqa: S608
+        self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM given')  # noqa: S608 - names and numbers of our own
+        self._engine.unregister("given")
+
+    def hold_words(self, name: str, content: pa.Table) -> None:
+        """Like `hold`, with every column of text as an enumeration of the texts that stand in it.
+
+        Joined rows then carry a number instead of the text, which a Parquet part writes as its dictionary. In
+        queries such a column is text.
+        """
+        self._engine.register("given", content)
+        self.drop(name)
+        columns = []
+        for column, kind in zip(content.schema.names, content.schema.types, strict=True):
+            if kind != "string" or content[column].null_count == len(content):
+                columns.append(f'"{column}"')
+                continue
+            words = f'"{column}__words"'
+            self._engine.execute(f"DROP TYPE IF EXISTS {words}")
+            self._engine.execute(
+                f'CREATE TYPE {words} AS ENUM (SELECT DISTINCT "{column}" FROM given WHERE "{column}" IS NOT NULL)'  # noqa: S608 - names and numbers of our own
+            )
+            columns.append(f'CAST("{column}" AS {words}) AS "{column}"')
+        self._engine.execute(f'CREATE TABLE "{name}" AS SELECT {", ".join(columns)} FROM given')  # noqa: S608 - names and numbers of our own
         self._engine.unregister("given")
 
     def drop(self, *names: str) -> None:
@@ -100,7 +135,7 @@ class Workbench:
 
     def count(self, name: str) -> int:
         """How many rows a held table has."""
-        return int(self.fetch(f'SELECT count(*) AS n FROM "{name}"')["n"][0].as_py())  # noqa: S608
+        return int(self.fetch(f'SELECT count(*) AS n FROM "{name}"')["n"][0].as_py())  # noqa: S608 - names and numbers of our own
 
     def write_parquet(self, query: str, path: Path) -> int:
         """Write a query's rows as one Parquet file, and say how many there are."""
@@ -118,7 +153,7 @@ class Workbench:
 
         def alone(name: str) -> Any:
             with self._engine.cursor() as connection:
-                return work(Workbench(connection), name)
+                return work(Workbench(connection, self._rows), name)
 
         with ThreadPoolExecutor(max_workers=threads) as pool:
             return list(pool.map(alone, names))
@@ -126,7 +161,7 @@ class Workbench:
     def know_seen(self, events: ir.Table) -> None:
         """Remember the event ids of committed rows, 16 bytes each."""
         query = compile_query(events.select("event_id"))
-        self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608
+        self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608 - names and numbers of our own
 
     def claim(self) -> int:
         """Settle which of the records in the held table `claims` are the first of their event id, and remember them.
@@ -138,7 +173,7 @@ class Workbench:
         """
         self.hold(
             "fresh",
-            f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608
+            f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608 - names and numbers of our own
             f"(SELECT {_KEY} AS key, record_no FROM claims) GROUP BY key) ANTI JOIN seen USING (key)",
         )
         self._engine.execute("INSERT INTO seen SELECT key FROM fresh")

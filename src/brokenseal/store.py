@@ -26,7 +26,6 @@ import os
 import shutil
 import sys
 import time
-from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any, Self
 
 import deltalake
@@ -43,6 +42,7 @@ from brokenseal.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     import ibis.expr.types as ir
@@ -237,7 +237,7 @@ class Store:
                 for name in table.names
             )
             listed = ", ".join(quoted_glob(file) for file in files)
-            body = f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"  # noqa: S608
+            body = f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"  # noqa: S608 - names and numbers of our own
         self._engine.execute(f'CREATE OR REPLACE TEMP VIEW "{table.name}" AS {body}')
         found = self._ibis.table(table.name)
         # A cast that changes nothing is still a projection of every column, to be compiled in every query.

@@ -99,6 +99,20 @@ RAW_SCHEMA: Mapping[str, str] = {
     "DestFolder": _FOLDER,
 }
 
+# Outer columns that fill in what the record lacks, best first.
+FALLBACKS: Mapping[str, tuple[str, ...]] = {
+    "Id": ("Identity", "RecordId", "Id", "id"),
+    "CreationTime": ("CreationDate", "createdDateTime", "CreatedDateTime"),
+    "Operation": ("Operations", "Operation", "operation"),
+    "RecordType": ("RecordType", "auditLogRecordType", "AuditLogRecordType"),
+    "UserId": ("UserIds", "UserId", "userPrincipalName", "userId"),
+    "UserType": ("userType", "UserType"),
+    "OrganizationId": ("organizationId", "OrganizationId"),
+    "Workload": ("service", "Service"),
+    "ObjectId": ("objectId", "ObjectId"),
+    "ClientIP": ("clientIp", "ClientIp"),
+}
+
 _GUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 _TIME = r"^(1[7-9]|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z?$"
@@ -505,11 +519,14 @@ def _shared(rows: ir.Table, table: schema.Table) -> dict[str, ir.Value]:
 
 def _path(value: ir.StringValue) -> ir.StringValue:
     is_none = value.strip().lower().isin(["not available", "unknown"]) | (value == "")
-    return is_none.ifelse(ibis.null("string"), value)
+    # Stripping and folding cost more than all else about an item; a path proper begins with a backslash.
+    return (value.startswith("\\") | ~is_none).ifelse(value, ibis.null("string"))
 
 
 def _message_id(item: ir.StructValue) -> ir.StringValue:
-    return item.InternetMessageId.strip().nullif("")
+    value = item.InternetMessageId
+    is_plain = value.startswith("<") & value.endswith(">")
+    return is_plain.ifelse(value, value.strip().nullif(""))
 
 
 def _accesses(wide: ir.Table) -> ir.Table:
@@ -602,4 +619,11 @@ def _changed(rows: ir.Table) -> ir.Table:
     )
 
 
-COLUMNAR = Columnar(raw_schema=RAW_SCHEMA, lookups=LOOKUPS, takes=_takes, normalise=_normalise)
+COLUMNAR = Columnar(
+    raw_schema=RAW_SCHEMA,
+    lookups=LOOKUPS,
+    takes=_takes,
+    normalise=_normalise,
+    payload="AuditData",
+    fallbacks=FALLBACKS,
+)
