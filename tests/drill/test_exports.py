@@ -10,6 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brokenseal.drill import _lines, days, delivery, exports, priors, streams, tables
+from brokenseal.drill._audit_lines import audit_lines
+from brokenseal.drill._directory_lines import directory_lines
+from brokenseal.drill._graph_lines import activity_lines
+from brokenseal.drill._login_lines import login_lines
+from brokenseal.drill._sign_in_lines import CATEGORIES, diagnostic_lines, graph_lines
+from brokenseal.drill._trace_lines import encode, trace_lines
+from brokenseal.drill.tables import build, numbers, row_number, words
+from brokenseal.sources import identify
 from drill_tables import (
     EPOCH_US,
     TENANT,
@@ -23,18 +35,6 @@ from drill_tables import (
     settings,
     sign_ins,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from brokenseal.drill import _lines, days, delivery, exports, priors, streams, tables
-from brokenseal.drill._audit_lines import audit_lines
-from brokenseal.drill._directory_lines import directory_lines
-from brokenseal.drill._graph_lines import activity_lines
-from brokenseal.drill._login_lines import login_lines
-from brokenseal.drill._sign_in_lines import CATEGORIES, diagnostic_lines, graph_lines
-from brokenseal.drill._trace_lines import encode, trace_lines
-from brokenseal.drill.tables import build, numbers, row_number, words
-from brokenseal.sources import identify
 
 HOSTILE = st.text(st.characters(codec="utf-8"), max_size=12)
 COUNTS = st.lists(st.integers(0, 4), min_size=1, max_size=8)

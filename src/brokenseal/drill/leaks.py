@@ -1,0 +1,305 @@
+"""Is a drill fair? Tests that nothing but the declared tells distinguishes its attackers (T1 to T6).
+
+A detector that looks good on a simulation may only have learnt how the simulation writes attackers. Each test here
+looks for one way of that happening, on the delivered files, and says pass, fail or not assessable with its numbers. A
+fail is a fault of the generator, to be mended there and never masked here.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from brokenseal.drill._leak_fields import excused, is_excused
+from brokenseal.drill._leak_identifiers import Seen, exclusive
+from brokenseal.drill._leak_lines import AttackInstance, Line, attack_instances, flatten, lines_of_drill, replaced
+from brokenseal.drill._leak_report import FAIL, NOT_ASSESSABLE, PASS, TITLES, Check, LeakReport
+from brokenseal.drill._leak_scans import NULL, by_cell, single_fields, thin, trivial_fields
+from brokenseal.drill._leak_statistics import wilson
+from brokenseal.drill._leak_timing import hour_of_week, timing
+from brokenseal.drill.streams import stream
+from brokenseal.drill.tables import DAY_US
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from brokenseal.model import Record
+
+__all__ = [
+    "FAIL",
+    "NOT_ASSESSABLE",
+    "NULL",
+    "PASS",
+    "TITLES",
+    "AttackInstance",
+    "Check",
+    "Detected",
+    "LeakReport",
+    "Line",
+    "Score",
+    "check_ghost",
+    "check_lines",
+    "check_swaps",
+    "check_timing",
+    "run",
+]
+
+GHOST: Final = "A0g"
+_GHOST_POINTS: Final = 0.02
+_GHOST_LEAST: Final = 50
+_SWAP_POINTS: Final = 0.01
+_OWNERS: Final = ("owner", "delegate")
+
+
+class Detected(NamedTuple):
+    """How many instances of an attack have a case."""
+
+    found: int
+    instances: int
+
+
+class Score(Protocol):
+    """What T3 needs of a score: per attack id how many instances were found."""
+
+    @property
+    def detected(self) -> Mapping[str, Detected]:
+        """Attack id to counts; the controls are in it."""
+
+
+def run(
+    drill_dir: Path,
+    *,
+    others: Sequence[Path] = (),
+    score: Score | None = None,
+    detect: Callable[[Sequence[Line]], Collection[int]] | None = None,
+    seed: int = 0,
+) -> LeakReport:
+    """Every leak test on one drill.
+
+    Args:
+        drill_dir: Folder that `generate.generate` wrote.
+        others: Further drills of other seeds, for T6 alone.
+        score: Result of the detectors on the drill, for T3.
+        detect: For T4: from lines to the attack instances that a detector finds in them.
+        seed: Seed of folds, permutations and intervals; the same seed gives the same report.
+
+    Raises:
+        UsageError: A folder is no drill.
+    """
+    instances = attack_instances(drill_dir)
+    seen = Seen()
+    # Builds of servers and clients change with the calendar: honest lines of the warm-up are no comparison.
+    first_day = {one.tenant: math.inf for one in instances}
+    for one in instances:
+        first_day[one.tenant] = min(first_day[one.tenant], one.first_at_us // DAY_US)
+    every_line = seen.watch(lines_of_drill(drill_dir), 0)
+    kept = thin(line for line in every_line if line.day >= first_day.get(line.tenant, math.inf))
+    for number, other in enumerate(others, start=1):
+        for _ in seen.watch(lines_of_drill(other), number):
+            pass
+    every = (*instances, *(one for other in others for one in attack_instances(other)))
+    tells = {one.attack_id: one.tells for one in every}
+    ghost = check_ghost(score.detected) if score is not None else _no_score("T3", "no score was given")
+    swaps = (
+        check_swaps(kept, tells, detect, stream(seed, "leaks", "swap"))
+        if detect is not None
+        else [_no_score("T4", "no detector was given")]
+    )
+    checks = [
+        *check_lines(kept, tells, seed=seed),
+        ghost,
+        *swaps,
+        *check_timing(instances, drill_dir, seed=seed),
+        *exclusive(seen, tells),
+    ]
+    return LeakReport(checks=tuple(checks))
+
+
+def _no_score(test: str, reason: str) -> Check:
+    return Check(test=test, subject="drill", outcome=NOT_ASSESSABLE, reason=reason)
+
+
+def check_lines(lines: Iterable[Line], tells: Mapping[str, Sequence[str]], *, seed: int = 0) -> list[Check]:
+    """T1 and T2 on lines of a drill.
+
+    Args:
+        lines: Lines, attackers' and honest; thinned to a few per unit here.
+        tells: Declared tells by attack id.
+        seed: Seed of folds, permutations and intervals.
+    """
+    kept = thin(lines)
+    honest = by_cell(line for line in kept if line.instance < 0)
+    attacks: dict[str, list[Line]] = {}
+    for line in kept:
+        if line.attack_id is not None and line.instance >= 0:
+            attacks.setdefault(line.attack_id, []).append(line)
+    if not attacks:
+        return [_no_score(test, "the drill holds no attack") for test in ("T1", "T2")]
+    return [
+        *trivial_fields(attacks, honest, tells, stream(seed, "leaks", "T1")),
+        *single_fields(attacks, honest, tells, stream(seed, "leaks", "T2")),
+    ]
+
+
+# ---------------------------------------------------------------- T3
+
+
+def check_ghost(detected: Mapping[str, Detected]) -> Check:
+    """T3: the ghost does what its victim does, so that it is found as often as the null control is, within 2 points."""
+    ghost, null = detected.get(GHOST, Detected(0, 0)), detected.get(NULL, Detected(0, 0))
+    numbers = {"ghosts": float(ghost.instances), "nulls": float(null.instances)}
+    if not ghost.instances or not null.instances:
+        reason = "both controls, ghost and null, are needed"
+        return Check(test="T3", subject=GHOST, outcome=NOT_ASSESSABLE, reason=reason, numbers=numbers)
+    shares = ghost.found / ghost.instances, null.found / null.instances
+    ghost_low, _ = wilson(*ghost)
+    _, null_high = wilson(*null)
+    difference = shares[0] - shares[1]
+    # Newcombe's lower end of a difference of two shares.
+    low = difference - math.hypot(shares[0] - ghost_low, null_high - shares[1])
+    numbers |= {"found of ghosts": shares[0], "found of nulls": shares[1], "difference": difference, "low": low}
+    if low > _GHOST_POINTS:
+        outcome, reason = FAIL, "the ghost is found more often than chance"
+    elif difference <= _GHOST_POINTS and min(ghost.instances, null.instances) >= _GHOST_LEAST:
+        outcome, reason = PASS, "the ghost is found as often as chance"
+    else:
+        outcome, reason = NOT_ASSESSABLE, f"fewer than {_GHOST_LEAST} of each control, or a difference of chance size"
+    return Check(test="T3", subject=GHOST, outcome=outcome, reason=reason, numbers=numbers)
+
+
+# ---------------------------------------------------------------- T4
+
+# What says which record, message, mailbox or moment it is; another value would be another event, not another look.
+_IDENTITY: Final = re.compile(
+    r"(^|\.|\[\])(id|recordid|identity|requestid|mailboxguid|mailboxowner\w*|organizationid|tenantid|\w*tenantid"
+    r"|userid|userkey|operation|operationname|recordtype|creation\w*|\w*time|\w*date\w*|timestamp|internetmessageid"
+    r"|messageid)$",
+    re.IGNORECASE,
+)
+
+
+def check_swaps(
+    lines: Sequence[Line],
+    tells: Mapping[str, Sequence[str]],
+    detect: Callable[[Sequence[Line]], Collection[int]],
+    rng: np.random.Generator,
+) -> list[Check]:
+    """T4, one check per attack: every undeclared field of its lines drawn anew from honest lines of the same stratum.
+
+    Args:
+        lines: Lines, attackers' and honest.
+        tells: Declared tells by attack id.
+        detect: From lines to the attack instances that are found in them.
+        rng: Generator of the draws.
+    """
+    honest = [line for line in lines if line.instance < 0]
+    pool: dict[str, list[dict[str, object]]] = {}
+    for line in honest:
+        pool.setdefault(line.stratum, []).append(flatten(line.record))
+    attacks: dict[str, list[Line]] = {}
+    for line in lines:
+        if line.attack_id is not None and line.instance >= 0:
+            attacks.setdefault(line.attack_id, []).append(line)
+    return [
+        _swap_check(attack_id, own, honest, _Swap(pool, excused(tells.get(attack_id, ())), rng), detect)
+        for attack_id, own in sorted(attacks.items())
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Swap:
+    pool: Mapping[str, Sequence[Mapping[str, object]]]
+    pattern: re.Pattern[str] | None
+    rng: np.random.Generator
+
+    def paths(self, line: Line) -> list[str]:
+        """Paths of a line that may be drawn anew."""
+        return [
+            path
+            for path in flatten(line.record)
+            if not path.endswith("#") and not is_excused(path, self.pattern) and not _IDENTITY.search(path)
+        ]
+
+    def apply(self, line: Line, wanted: Collection[str] | None) -> Line:
+        """The line with these paths (None for all that may be) as in honest lines of its stratum."""
+        pool = self.pool.get(line.stratum, ())
+        record = line.record
+        for path in self.paths(line):
+            if pool and (wanted is None or path in wanted):
+                donor = pool[int(self.rng.integers(len(pool)))]
+                if path in donor:
+                    record = replaced(record, path, donor[path])
+        return _with_record(line, record)
+
+
+def _with_record(line: Line, record: Record) -> Line:
+    return Line(**{name: getattr(line, name) for name in Line.__dataclass_fields__ if name != "record"}, record=record)
+
+
+def _swap_check(
+    attack_id: str,
+    own: Sequence[Line],
+    honest: Sequence[Line],
+    swap: _Swap,
+    detect: Callable[[Sequence[Line]], Collection[int]],
+) -> Check:
+    instances = {line.instance for line in own}
+
+    def recall(changed: Sequence[Line]) -> float:
+        return len(instances & set(detect([*honest, *changed]))) / len(instances)
+
+    before = recall(own)
+    paths = sorted({path for line in own for path in swap.paths(line)})
+    after = recall([swap.apply(line, None) for line in own])
+    numbers = {"instances": float(len(instances)), "fields": float(len(paths)), "before": before, "after": after}
+    if not paths:
+        reason = "every field is declared by a tell"
+        return Check(test="T4", subject=attack_id, outcome=NOT_ASSESSABLE, reason=reason, numbers=numbers)
+    hits = []
+    for path in paths:
+        value = recall([swap.apply(line, {path}) for line in own])
+        if abs(value - before) > _SWAP_POINTS:
+            hits.append((abs(value - before), f"{path}: {before:.2f} to {value:.2f}"))
+    if hits or abs(after - before) > _SWAP_POINTS:
+        outcome, reason = FAIL, "recall hangs on fields that no tell declares"
+    elif not before:
+        outcome, reason = NOT_ASSESSABLE, "the detector finds no instance, so that no field can be missed"
+    else:
+        outcome, reason = PASS, "recall does not change with undeclared fields"
+    names = tuple(text for _, text in sorted(hits, reverse=True))
+    return Check(test="T4", subject=attack_id, outcome=outcome, reason=reason, numbers=numbers, hits=names)
+
+
+# ---------------------------------------------------------------- T5
+
+
+def check_timing(instances: Sequence[AttackInstance], drill_dir: Path, *, seed: int = 0) -> list[Check]:
+    """T5 on the instances of a drill; what their victims' mailboxes show otherwise says when owners are active."""
+    real = [one for one in instances if one.attack_id not in {GHOST, NULL}]
+    records = pq.read_table(
+        drill_dir / "truth" / "records.parquet",
+        columns=["tenant_id", "mailbox_key", "occurred_at", "instance", "actor_kind"],
+    )
+    honest = records.filter(
+        pc.and_(
+            pc.is_null(records.column("instance")), pc.is_in(records.column("actor_kind"), value_set=pa.array(_OWNERS))
+        )
+    )
+    hour = hour_of_week(honest.column("occurred_at").cast("int64").to_numpy())
+    tenant = np.array(honest.column("tenant_id").to_pylist(), dtype=object)
+    mailbox = np.array(honest.column("mailbox_key").to_pylist(), dtype=object)
+    activity = []
+    for one in real:
+        own = tenant == one.tenant
+        victims = own & np.isin(mailbox, np.array(one.mailboxes, dtype=object))
+        chosen = victims if victims.any() else own
+        activity.append(np.bincount(hour[chosen], minlength=168).astype(np.float64))
+    return timing([one.first_at_us for one in real], activity, stream(seed, "leaks", "T5"))
