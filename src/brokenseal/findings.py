@@ -7,7 +7,7 @@ import string
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant
+from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant, Weight
 from brokenseal.schema import HIT
 from brokenseal.wording import Phrase, phrase
 
@@ -140,7 +140,25 @@ def _finding(detector: Detector, variant_name: str, group_key: str, rows: Sequen
         last_at=evidence[-1].occurred_at,
         evidence=evidence,
         case_keys=_case_keys(variant, group_key, seen),
+        units=_texts(rows, "unit"),
+        family=detector.family,
+        weight=_weight(rows),
         **seen,
+    )
+
+
+def _weight(rows: Sequence[dict[str, Any]]) -> Weight | None:
+    """The detector's own weight of a finding; None where it gives none."""
+    weighed = [row for row in rows if row["weight_millibans"] is not None]
+    if not weighed:
+        return None
+    heaviest = max(weighed, key=lambda row: (row["weight_millibans"], row["event_id"]))
+    return Weight(
+        bin=heaviest["bin"] or "",
+        millibans=heaviest["weight_millibans"],
+        f0_upper_ppb=heaviest["f0_upper_ppb"],
+        n_reference=heaviest["n_reference"] or 0,
+        basis="tenant",
     )
 
 

@@ -180,6 +180,7 @@ class Detector:
         after: Ids of detectors whose hits it joins on; the runner hands them over as the table `hits:<id>`, so
             that they are computed once.
         silent_without: Those of `needs` without any of which there can be no hit, so that `find` is not run.
+        family: Which question it asks; see `Family`.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Detector:
     limit: Limit | None = None
     after: tuple[str, ...] = ()
     silent_without: tuple[str, ...] = ()
+    family: Family = "other"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +233,33 @@ class Evidence:
     occurred_at: dt.datetime
 
 
+Family: TypeAlias = Literal["token", "claims", "stranger", "volume", "session", "campaign", "door", "other"]
+"""Which question a detector asks: was the token issued, can its claims be true, is the client a stranger, how much left
+by it, is a session in two hands, is one actor in many mailboxes, was a lasting door opened. Evidence of one family is
+never multiplied with itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weight:
+    """How much a finding speaks against an authorised use.
+
+    Attributes:
+        bin: The detector's class of strangeness; "" where it has one class.
+        millibans: 1,000 times the decimal logarithm of the e-value: the share of intrusions that look so over the upper
+            bound of the share of authorised units that do. 0 says nothing either way.
+        f0_upper_ppb: That upper bound (95 %), parts per billion; None where nothing was counted.
+        n_reference: Authorised units behind it.
+        basis: `tenant` (this tenant's own rates), `calibration` (rates of simulated tenants shipped with the product)
+            or `none` (no rate is known; the finding can be no more than a notice).
+    """
+
+    bin: str
+    millibans: int
+    f0_upper_ppb: int | None
+    n_reference: int
+    basis: Literal["tenant", "calibration", "none"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """What one detector says of one subject, with the records that show it.
@@ -240,6 +269,9 @@ class Finding:
         evidence: By time, then event id; never empty.
         addresses: Public addresses only: a Microsoft address is nobody's own.
         case_keys: What it is about, as `account:…`, `address:…` or `application:…`, sorted.
+        units: Session clusters that it is about, by the event id of their first record, sorted.
+        family: Which question its detector asks.
+        weight: How much it speaks for an intrusion; None where nothing has weighed it.
     """
 
     id: str
@@ -261,6 +293,9 @@ class Finding:
     sessions: tuple[str, ...]
     objects: tuple[str, ...]
     case_keys: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    family: Family = "other"
+    weight: Weight | None = None
 
 
 Kind = Literal["certain", "possible", "unknowable"]

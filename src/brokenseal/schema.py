@@ -605,5 +605,23 @@ HIT = Table(
         IP_CLASS,
         SESSION_ID,
         _c("object", STRING, "What was acted on: rule name, application id, role, destination"),
+        _c(
+            "unit",
+            STRING,
+            "Session cluster that it is about (event id of its first record); null where it is about none",
+        ),
+        _c("bin", STRING, "How strange it is, in classes of the detector's own; the calibration knows them by name"),
+        _c(
+            "weight_millibans",
+            INT,
+            "Weight of evidence against an authorised use, where the tenant's own rates give it: 1,000 times the "
+            "decimal logarithm of the e-value",
+        ),
+        _c(
+            "f0_upper_ppb",
+            INT,
+            "Upper 95 % bound of how often an authorised unit looks so, behind the weight, in parts per billion",
+        ),
+        _c("n_reference", INT, "Authorised units that `f0_upper_ppb` was estimated from"),
     ),
 )

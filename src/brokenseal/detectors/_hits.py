@@ -33,6 +33,7 @@ def as_hits(
     role: ir.StringValue | str,
     about: ir.StringValue | None = None,
     mailbox: ir.StringValue | None = None,
+    weight: Mapping[str, ir.Value] | None = None,
 ) -> ir.Table:
     """Rows of `schema.HIT` from rows that carry the record's own columns; what `table` lacks is null.
 
@@ -43,6 +44,8 @@ def as_hits(
         role: What the record shows.
         about: The column `object` of HIT.
         mailbox: The column `mailbox_upn` of HIT where it is another than the table's own.
+        weight: Those of the columns unit, bin, weight_millibans, f0_upper_ppb and n_reference that the detector gives;
+            one finding has one value of each.
     """
     given: dict[str, ir.Value] = {
         # A record whose subject the log does not name stands for itself.
@@ -54,6 +57,7 @@ def as_hits(
         given["object"] = about
     if mailbox is not None:
         given["mailbox_upn"] = mailbox
+    given |= weight or {}
     columns = {}
     for column in HIT.columns:
         value = given.get(column.name)

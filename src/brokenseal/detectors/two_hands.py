@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from brokenseal.client_marks import browser_family, wide_network
 from brokenseal.detectors._hits import as_hits, rows_of
 from brokenseal.model import Detector, Severity, Variant
 from brokenseal.wording import phrase
@@ -25,28 +26,6 @@ READS = {
 
 INTERLEAVED_S = 600
 """There and back again within ten minutes is no journey."""
-
-# What a user agent says of the machine and of the browser, in the order in which it must be asked: an iPhone calls
-# itself Mac OS X too, Edge and Opera call themselves Chrome, and Chrome calls itself Safari.
-_MACHINES = (
-    ("iPhone", "ios"),
-    ("iPad", "ios"),
-    ("Android", "android"),
-    ("Windows NT", "windows"),
-    ("CrOS", "chromeos"),
-    ("Macintosh", "macos"),
-    ("Linux", "linux"),
-    ("X11", "linux"),
-)
-_BROWSERS = (
-    ("Edg", "edge"),
-    ("OPR/", "opera"),
-    ("Firefox/", "firefox"),
-    ("FxiOS/", "firefox"),
-    ("Chrome/", "chrome"),
-    ("CriOS/", "chrome"),
-    ("Safari/", "safari"),
-)
 
 
 def find(tables: Tables) -> ir.Table:
@@ -94,21 +73,11 @@ def _uses(tables: Tables) -> ir.Table:
             *_USE,
             mailbox_upn=kind.mailbox_upn if "mailbox_upn" in kind.columns else ibis.null("string"),
             role=ibis.literal(role),
-            family=_family(kind.user_agent),
+            family=browser_family(kind.user_agent),
         )
         for kind, role in kinds
     ]
     return uses[0].union(*uses[1:])
-
-
-def _family(agent: ir.StringValue) -> ir.StringValue:
-    """Machine and browser, such as `windows chrome`; null for programs that are no browser and where it is not said.
-
-    Mail programs are left out because one sign-in of the machine serves all its programs.
-    """
-    machine = ibis.cases(*((agent.contains(mark), name) for mark, name in _MACHINES))
-    browser = ibis.cases(*((agent.contains(mark), name) for mark, name in _BROWSERS))
-    return machine.concat(" ", browser)
 
 
 def _interleaved(uses: ir.Table) -> ir.Table:
@@ -121,15 +90,10 @@ def _interleaved(uses: ir.Table) -> ir.Table:
     )
     return uses.filter(
         uses.client_ip == uses.start_ip,
-        _network(uses.client_ip) != _network(uses.before_ip),
+        wide_network(uses.client_ip) != wide_network(uses.before_ip),
         uses.client_ip.contains(":") == uses.before_ip.contains(":"),
         uses.occurred_at.delta(uses.start_at, unit="second") <= INTERLEAVED_S,
     )
-
-
-def _network(address: ir.StringValue) -> ir.StringValue:
-    """The first two parts of an address: neighbours in one network of an operator share them."""
-    return address.re_extract(r"^([0-9a-f]+[.:][0-9a-f]*)[.:]", 1)
 
 
 _SETTLES = phrase(

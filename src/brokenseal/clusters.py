@@ -1,0 +1,157 @@
+"""Session clusters: what one hand did in one mailbox, without a long pause. They are what evidence is about.
+
+A cluster is all reading of one mailbox by one identity in one session (or, where the log names none, with one client
+from one network), until nothing follows for twelve hours. A case consists of clusters; a false alarm is a cluster of an
+authorised use that was taken for an intruder's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import ibis
+
+from brokenseal.client_marks import browser_family, machine, narrow_network, wide_network
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from brokenseal.model import Tables
+
+SILENCE_S: Final = 12 * 3600
+"""A pause that ends a cluster."""
+
+_READS: Final = {
+    "mail_accesses": (
+        "event_id",
+        "occurred_at",
+        "tenant_id",
+        "mailbox_key",
+        "mailbox_upn",
+        "actor_key",
+        "user_type",
+        "logon_type",
+        "access_type",
+        "is_throttled",
+        "item_entries",
+        "folder_id",
+        "folder_path",
+        "client_ip",
+        "ip_class",
+        "client_type",
+        "protocol",
+        "user_agent",
+        "effective_app",
+        "session_id",
+        "token_id_raw",
+        "token_id",
+        "token_issued_at",
+        "token_subject",
+        "token_tenant_id",
+        "auth_type",
+        "token_type",
+    ),
+    "sign_ins": ("client_ip", "asn"),
+}
+"""The columns that are read."""
+
+
+def members(tables: Tables) -> ir.Table:
+    """Every mail access with the cluster that it is in.
+
+    Returns: one row per distinct mail access that names a mailbox: the columns read, and
+        `cluster` (string, event id of the cluster's first record), `identity` (string, who acts: the token's subject
+        where the log gives it, else the folded name), `app` (string, `effective_app|protocol`), `network` (string,
+        `MS`, `asn:<number>` or `net:<first two parts>`; null without an address), `agent` (string, machine and browser,
+        or the kind of client), `provenance` (string, the class of clients whose tokens come about alike).
+    """
+    rows = tables["mail_accesses"].select(*_READS["mail_accesses"]).distinct()
+    rows = rows.filter(rows.mailbox_key.notnull(), rows.occurred_at.notnull())
+    rows = with_network(rows, tables)
+    rows = rows.mutate(
+        tenant_key=rows.tenant_id.fill_null(""),
+        identity=ibis.coalesce(rows.token_subject, rows.actor_key, ""),
+        app=ibis.coalesce(rows.effective_app, "").concat("|", rows.protocol.fill_null("other")),
+        agent=ibis.coalesce(browser_family(rows.user_agent), machine(rows.user_agent), rows.client_type, "other"),
+    )
+    rows = rows.mutate(provenance=_provenance(rows), network=rows.network.fill_null("none"))
+    hand = rows.session_id.fill_null(rows.app.concat(" ", rows.agent)).concat(" ", rows.network)
+    rows = rows.mutate(hand=hand)
+    keys = [rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand]
+    in_order = ibis.window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
+    before = rows.occurred_at.lag(1).over(in_order)
+    begins = (before.isnull() | (rows.occurred_at.delta(before, unit="second") > SILENCE_S)).cast("int64")
+    rows = rows.mutate(begins=begins)
+    up_to_here = ibis.cumulative_window(
+        group_by=[rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand],
+        order_by=[rows.occurred_at, rows.event_id],
+    )
+    rows = rows.mutate(run=rows.begins.sum().over(up_to_here))
+    of_run = ibis.window(
+        group_by=[rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand, rows.run],
+        order_by=[rows.occurred_at, rows.event_id],
+    )
+    return rows.mutate(cluster=rows.event_id.first().over(of_run)).drop("begins", "run", "hand", "tenant_key")
+
+
+def _provenance(rows: ir.Table) -> ir.StringValue:
+    """Tokens of one class come about in the same way, so that their share without a sign-in is one number."""
+    origin = ibis.ifelse((rows.ip_class == "microsoft").fill_null(ibis.literal(value=False)), "ms", "out")
+    acting = ibis.cases(
+        (rows.user_type.isin((5, 6)), "app"), (rows.user_type.isin((3, 4)), "service"), else_="user"
+    ).fill_null("user")
+    return rows.app.concat("|", origin, "|", acting)
+
+
+def with_network(rows: ir.Table, tables: Tables) -> ir.Table:
+    """The rows with `network` (string): the operator of `client_ip` as the sign-in logs resolved it.
+
+    An address that no sign-in resolved takes the operator of its neighbours (the first three parts alike), else the
+    first two parts stand for the network. Nothing outside the logs is asked.
+    """
+    known = tables["sign_ins"].select(*_READS["sign_ins"])
+    known = known.filter(known.asn.notnull(), known.client_ip.notnull()).distinct()
+    exact = known.group_by(known_ip="client_ip").aggregate(exact_asn=known.asn.max())
+    beside = known.mutate(near=narrow_network(known.client_ip))
+    beside = beside.filter(beside.near.notnull()).group_by("near").aggregate(near_asn=beside.asn.max())
+    rows = rows.left_join(exact, rows.client_ip == exact.known_ip).drop("known_ip")
+    rows = rows.left_join(beside, narrow_network(rows.client_ip) == beside.near).drop("near")
+    asn = ibis.coalesce(rows.exact_asn, rows.near_asn)
+    network = ibis.cases(
+        (rows.ip_class == "microsoft", "MS"),
+        (asn.notnull(), ibis.literal("asn:").concat(asn.cast("string"))),
+        (rows.client_ip.notnull(), ibis.literal("net:").concat(wide_network(rows.client_ip))),
+        else_=None,
+    )
+    return rows.mutate(network=network).drop("exact_asn", "near_asn")
+
+
+def clusters(rows: ir.Table) -> ir.Table:
+    """One row per cluster of `members`.
+
+    Returns: cluster, tenant_id, mailbox_key, mailbox_upn, identity, actor_key, session_id, app, network, agent,
+        provenance, first_at, last_at (times), records, binds, syncs, entries (int64, item entries), folders (int64,
+        distinct), is_throttled (boolean), is_owner (boolean, null where the log does not say), addresses (int64).
+    """
+    return rows.group_by("cluster").aggregate(
+        tenant_id=rows.tenant_id.max(),
+        mailbox_key=rows.mailbox_key.max(),
+        mailbox_upn=rows.mailbox_upn.max(),
+        identity=rows.identity.max(),
+        actor_key=rows.actor_key.max(),
+        session_id=rows.session_id.max(),
+        app=rows.app.min(),
+        network=rows.network.min(),
+        agent=rows.agent.min(),
+        provenance=rows.provenance.min(),
+        first_at=rows.occurred_at.min(),
+        last_at=rows.occurred_at.max(),
+        records=rows.event_id.nunique(),
+        binds=rows.event_id.nunique(where=rows.access_type == "bind"),
+        syncs=rows.event_id.nunique(where=rows.access_type == "sync"),
+        entries=rows.item_entries.sum(),
+        folders=ibis.coalesce(rows.folder_id, rows.folder_path).nunique(),
+        is_throttled=rows.is_throttled.fill_null(ibis.literal(value=False)).any(),
+        is_owner=(rows.logon_type == 0).any(),
+        addresses=rows.client_ip.nunique(),
+    )
