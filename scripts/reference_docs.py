@@ -55,9 +55,9 @@ def columns_page() -> str:
         "UTC with microseconds. The tables are Delta tables of Parquet in the folder of the store; `hits` is what",
         "detectors hand on and is never stored.",
         "",
-        *_index(f"`{table.name}`" for table in (*schema.TABLES, schema.HIT)),
+        *_index(f"`{table.name}`" for table in (*schema.TABLES, schema.HIT, schema.MARK)),
     ]
-    for table in (*schema.TABLES, schema.HIT):
+    for table in (*schema.TABLES, schema.HIT, schema.MARK):
         lines += ["", f"## `{table.name}`", "", f"One row is {table.row}.", ""]
         rows = [(f"`{c.name}`", f"`{c.dtype}`", c.meaning, c.source) for c in table.columns]
         lines += _table(("column", "type", "meaning", "from the log's"), rows)

@@ -94,6 +94,18 @@ def members(tables: Tables) -> ir.Table:
     return rows.mutate(cluster=rows.event_id.first().over(of_run)).drop("begins", "run", "hand", "tenant_key")
 
 
+def members_of(tables: Tables) -> ir.Table:
+    """`members`, as the runner has it at hand under that name, else its own expression."""
+    found = tables.get("members")
+    return members(tables) if found is None else found
+
+
+def clusters_of(tables: Tables) -> ir.Table:
+    """`clusters` of all members, as the runner has it at hand under that name, else its own expression."""
+    found = tables.get("clusters")
+    return clusters(members_of(tables)) if found is None else found
+
+
 def _provenance(rows: ir.Table) -> ir.StringValue:
     """Tokens of one class come about in the same way, so that their share without a sign-in is one number."""
     origin = ibis.ifelse((rows.ip_class == "microsoft").fill_null(ibis.literal(value=False)), "ms", "out")

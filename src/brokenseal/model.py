@@ -181,6 +181,9 @@ class Detector:
             that they are computed once.
         silent_without: Those of `needs` without any of which there can be no hit, so that `find` is not run.
         family: Which question it asks; see `Family`.
+        mark: From the tables to rows of `schema.MARK`, at most one per session cluster; a cluster that is left out is
+            quiet. A detector that marks is asked for hits (`find`) only of those clusters that stand in the table
+            `wanted_units` (column `unit`), where the runner gives one.
     """
 
     id: str
@@ -193,6 +196,7 @@ class Detector:
     after: tuple[str, ...] = ()
     silent_without: tuple[str, ...] = ()
     family: Family = "other"
+    mark: Callable[[Tables], ir.Table] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,10 +237,10 @@ class Evidence:
     occurred_at: dt.datetime
 
 
-Family: TypeAlias = Literal["token", "claims", "stranger", "volume", "session", "campaign", "door", "other"]
+Family: TypeAlias = Literal["token", "claims", "stranger", "volume", "session", "address", "campaign", "door", "other"]
 """Which question a detector asks: was the token issued, can its claims be true, is the client a stranger, how much left
-by it, is a session in two hands, is one actor in many mailboxes, was a lasting door opened. Evidence of one family is
-never multiplied with itself."""
+by it, is a session in two hands, does its address stand out, is one actor in many mailboxes, was a lasting door opened.
+Evidence of one family is never multiplied with itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -625,3 +625,15 @@ HIT = Table(
         _c("n_reference", INT, "Authorised units that `f0_upper_ppb` was estimated from"),
     ),
 )
+
+MARK = Table(
+    name="marks",
+    row="what one detector says of one session cluster; never stored",
+    columns=(
+        _c("unit", STRING, "The session cluster, by the event id of its first record"),
+        _c("state", STRING, "fired, quiet (looked at, and nothing strange) or not_assessable"),
+        _c("bin", STRING, "How strange it is, in classes of the detector's own; null unless it fired"),
+        _c("reason", STRING, "Why it is not assessable, as a code of the detector's own"),
+        *HIT.columns[-3:],
+    ),
+)
