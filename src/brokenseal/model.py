@@ -184,6 +184,7 @@ class Detector:
         mark: From the tables to rows of `schema.MARK`, at most one per session cluster; a cluster that is left out is
             quiet. A detector that marks is asked for hits (`find`) only of those clusters that stand in the table
             `wanted_units` (column `unit`), where the runner gives one.
+        bins: The bins of its marks, with what each means; the calibration counts each of them.
     """
 
     id: str
@@ -197,6 +198,7 @@ class Detector:
     silent_without: tuple[str, ...] = ()
     family: Family = "other"
     mark: Callable[[Tables], ir.Table] | None = None
+    bins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,347 @@
+"""What the detectors say of a unit becomes one weight: an e-value against "this is an authorised use".
+
+For a unit u with bins b_d of the detectors d, and intrusions of kinds a:
+
+    e(u) = sum_a  w_a  product_d  f1_a(b_d) / f0(b_d)
+
+f1_a are shares among simulated intrusions of kind a, f0 are 95 % upper bounds of shares among authorised units. A
+detector that is quiet counts with f1_a(quiet) and f0 = 1; one that could not assess the unit does not count. The mean
+of e over authorised units is at most 1 if the bounds hold and if detectors depend on each other through the strangeness
+of the client alone (the `root`); f1 and w decide about power and never about validity (Shafer, "Testing by betting",
+2021; Vovk and Wang, "E-values", 2021). Where two bins were never counted together, that dependence is an assumption:
+`Part.is_assumed` says where.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
+
+from brokenseal.calibration import DEPENDENCE, SMALLEST_SHARE, Calibration, Group, lower_share, merged, upper_share
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from brokenseal.calibration import Intrusions
+
+    Floats = npt.NDArray[np.float64]
+    Codes = npt.NDArray[np.int64]
+
+NOT_ASSESSED: Final = -1
+UNKNOWN_BIN: Final = -2
+_QUIET: Final = 0
+_STATES: Final = ("fired", "quiet", "not_assessable")
+_SMOOTHING: Final = 0.5
+_BILLION: Final = 1e9
+
+Basis = Literal["tenant", "calibration", "none"]
+
+
+class Part(NamedTuple):
+    """What one detector adds to one unit.
+
+    Attributes:
+        detector_id: The detector.
+        state: fired, quiet or not_assessable.
+        bin: Its bin; None unless it fired.
+        reason: Why it is not assessable; None unless it is not.
+        f0_upper: Upper bound of the share of authorised units that look so; None unless it fired in a known bin.
+        n_reference: Authorised units behind it.
+        basis: Whose units these are.
+        is_assumed: Whether the bound leans on an assumed bound of dependence rather than on a joint count.
+    """
+
+    detector_id: str
+    state: str
+    bin: str | None
+    reason: str | None
+    f0_upper: float | None
+    n_reference: int
+    basis: Basis
+    is_assumed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Weighed:
+    """All units with their weights.
+
+    Attributes:
+        units: Ids, in the order of all arrays.
+        log10_e: Weight of each.
+        columns: What was read of each detector, by its id.
+    """
+
+    units: tuple[str, ...]
+    log10_e: Floats
+    columns: Mapping[str, _Column]
+
+    def parts(self, position: int) -> tuple[Part, ...]:
+        """What each detector adds to one unit, in the order of the detectors."""
+        return tuple(column.part(detector_id, position) for detector_id, column in self.columns.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Column:
+    """One detector over all units: bin codes, and bounds where it fired."""
+
+    bins: tuple[str, ...]
+    codes: Codes
+    reasons: Mapping[int, str]
+    f0_upper: Floats
+    n_reference: Codes
+    own: npt.NDArray[np.bool_]
+    assumed: npt.NDArray[np.bool_]
+
+    def part(self, detector_id: str, position: int) -> Part:
+        code = int(self.codes[position])
+        fired = code not in {NOT_ASSESSED, _QUIET}
+        known = code > _QUIET
+        return Part(
+            detector_id=detector_id,
+            state=_STATES[0] if fired else _STATES[1] if code == _QUIET else _STATES[2],
+            bin=self.bins[code - 1] if known else None,
+            reason=self.reasons.get(position),
+            f0_upper=float(self.f0_upper[position]) if known else None,
+            n_reference=int(self.n_reference[position]) if known else 0,
+            basis=("tenant" if self.own[position] else "calibration") if known else "none",
+            is_assumed=bool(self.assumed[position]) if known else False,
+        )
+
+
+class _Places(NamedTuple):
+    """Where units stand: whose rows are like each other's, and whose are the same hand's."""
+
+    tenant: Codes
+    mailbox: Codes
+    network: Codes
+    is_door: npt.NDArray[np.bool_]
+
+
+def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibration) -> Weighed:
+    """Weigh every unit.
+
+    Args:
+        units: One row per unit: unit, tenant_id, mailbox_key, network (strings, null where unknown), is_door (boolean).
+        marks: Detector id to rows of `schema.MARK`; a unit without a row is quiet. None of a detector's rows may name
+            a unit twice. For units that are doors, only detectors that mark some door are counted.
+        calibration: Counts on simulated tenants.
+
+    Returns: One weight per unit, in the order of `units`.
+
+    Raises:
+        ValueError: A detector marks one unit twice.
+    """
+    ids = tuple(units.column("unit").to_pylist())
+    at = {unit: number for number, unit in enumerate(ids)}
+    places = _Places(
+        tenant=_codes(units.column("tenant_id").to_pylist()),
+        mailbox=_codes(units.column("mailbox_key").to_pylist()),
+        network=_codes(units.column("network").to_pylist()),
+        is_door=np.asarray(units.column("is_door").to_pylist(), dtype=bool),
+    )
+    total = merged(tuple(calibration.benign.values()))
+    read = {detector_id: _read(detector_id, rows, at, places, calibration) for detector_id, rows in marks.items()}
+    root = read.get(calibration.root)
+    groups = _groups(root, len(ids), calibration)
+    columns = {
+        detector_id: _bounded(column, groups, places, _Reference(detector_id, calibration, total))
+        for detector_id, column in read.items()
+    }
+    kinds = [_kind(intrusions, columns) for _, intrusions in sorted(calibration.intrusions.items())]
+    kinds.append(_unforeseen(columns, len(ids)))
+    log_e = np.logaddexp.reduce(np.stack(kinds), axis=0) - math.log(len(kinds))
+    for column in columns.values():
+        fired = column.codes > _QUIET
+        log_e[fired] -= np.log(column.f0_upper[fired])
+    return Weighed(units=ids, log10_e=log_e / math.log(10), columns=columns)
+
+
+def _codes(texts: Sequence[str | None]) -> Codes:
+    """Equal texts as equal numbers; null as -1."""
+    numbers: dict[str, int] = {}
+    return np.array([-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+
+
+def _read(
+    detector_id: str, rows: pa.Table, at: Mapping[str, int], places: _Places, calibration: Calibration
+) -> _Column:
+    """One detector's marks as codes: what it says, before anything is compared."""
+    bins = calibration.bins_of(detector_id)
+    code_of = {name: number for number, name in enumerate(bins, start=1)}
+    count = len(at)
+    codes = np.zeros(count, dtype=np.int64)
+    bounds = np.full(count, np.nan)
+    references = np.zeros(count, dtype=np.int64)
+    reasons: dict[int, str] = {}
+    seen: set[int] = set()
+    names = ("unit", "state", "bin", "reason", "f0_upper_ppb", "n_reference")
+    for unit, state, name, reason, ppb, reference in zip(*(rows.column(one).to_pylist() for one in names), strict=True):
+        position = at.get(unit)
+        if position is None:
+            continue
+        if position in seen:
+            msg = f"{detector_id}: unit {unit} is marked twice; expected at most one mark per unit"
+            raise ValueError(msg)
+        seen.add(position)
+        if state == "not_assessable":
+            codes[position] = NOT_ASSESSED
+            reasons[position] = reason or ""
+        elif state == "fired":
+            codes[position] = code_of.get(name or "", UNKNOWN_BIN)
+            if ppb is not None:
+                bounds[position], references[position] = ppb / _BILLION, reference or 0
+    if not any(places.is_door[position] for position in seen):
+        codes[places.is_door & (codes == _QUIET)] = NOT_ASSESSED
+    flags = np.zeros(count, dtype=bool)
+    return _Column(
+        bins=bins,
+        codes=codes,
+        reasons=reasons,
+        f0_upper=bounds,
+        n_reference=references,
+        own=~np.isnan(bounds),
+        assumed=flags,
+    )
+
+
+def _groups(root: _Column | None, count: int, calibration: Calibration) -> npt.NDArray[np.object_]:
+    """The group of each unit, by the bin of the root."""
+    if root is None:
+        return np.full(count, calibration.group_of(None), dtype=object)
+    names = np.array([calibration.group_of(None), *(calibration.group_of(name) for name in root.bins)], dtype=object)
+    return names[np.clip(root.codes, 0, None)]
+
+
+# ---------------------------------------------------------------- bounds of benign shares
+
+
+class _Bound(NamedTuple):
+    share: float
+    units: int
+    is_assumed: bool
+
+
+class _Reference(NamedTuple):
+    """What a bound is looked up in: one detector's counts on simulated tenants."""
+
+    detector_id: str
+    calibration: Calibration
+    total: Group
+
+    def bound(self, name: str, group: str, *, is_door: bool) -> _Bound:
+        """The bound from simulated tenants: within the group of equal strangeness, where enough was counted."""
+        if is_door:
+            doors = self.calibration.doors
+            return _Bound(upper_share(self._count(doors, name), doors.units), doors.units, is_assumed=False)
+        overall = upper_share(self._count(self.total, name), self.total.units)
+        if self.detector_id == self.calibration.root:
+            return _Bound(overall, self.total.units, is_assumed=False)
+        inside = self.calibration.benign.get(group, Group(units=0))
+        count = self._count(inside, name)
+        within = upper_share(count, inside.units)
+        if count == 0 and DEPENDENCE * overall < within:
+            return _Bound(max(DEPENDENCE * overall, SMALLEST_SHARE), self.total.units, is_assumed=True)
+        return _Bound(within, inside.units, is_assumed=False)
+
+    def lift(self, name: str, bound: _Bound, *, is_door: bool) -> float:
+        """How many times likelier the bin is in its group than over all, at least 1: for a tenant's own rate."""
+        if is_door or self.detector_id == self.calibration.root or not self.total.units:
+            return 1.0
+        share = self._count(self.total, name) / self.total.units
+        return max(1.0, bound.share / max(share, 1 / self.total.units, SMALLEST_SHARE))
+
+    def _count(self, group: Group, name: str) -> int:
+        return group.bins.get(self.detector_id, {}).get(name, 0)
+
+
+def _bounded(column: _Column, groups: npt.NDArray[np.object_], places: _Places, reference: _Reference) -> _Column:
+    """The column with an upper bound wherever it fired in a known bin."""
+    bounds, references = column.f0_upper.copy(), column.n_reference.copy()
+    own, assumed = column.own.copy(), column.assumed.copy()
+    fired = np.flatnonzero(column.codes > _QUIET)
+    cache: dict[tuple[int, str, bool], _Bound] = {}
+    for position in fired:
+        code, is_door = int(column.codes[position]), bool(places.is_door[position])
+        key = (code, str(groups[position]), is_door)
+        if key not in cache:
+            cache[key] = reference.bound(column.bins[code - 1], key[1], is_door=is_door)
+        bound = cache[key]
+        if column.own[position]:
+            lift = reference.lift(column.bins[code - 1], bound, is_door=is_door)
+            bounds[position] = min(1.0, max(bounds[position], SMALLEST_SHARE) * lift)
+        else:
+            bounds[position], references[position] = bound.share, bound.units
+        assumed[position] = bound.is_assumed
+    _raise_to_tenant(column, fired, places, bounds, references, own)
+    return _Column(
+        bins=column.bins,
+        codes=column.codes,
+        reasons=column.reasons,
+        f0_upper=bounds,
+        n_reference=references,
+        own=own,
+        assumed=assumed,
+    )
+
+
+def _raise_to_tenant(
+    column: _Column, fired: Codes, places: _Places, bounds: Floats, references: Codes, own: npt.NDArray[np.bool_]
+) -> None:
+    """Where a tenant shows a bin more often than was simulated, its own share counts.
+
+    Counted are other mailboxes from other networks: what one hand does in ten mailboxes must not excuse itself.
+    """
+    rows: dict[tuple[int, int, bool], list[int]] = {}
+    for position in fired:
+        key = (int(column.codes[position]), int(places.tenant[position]), bool(places.is_door[position]))
+        rows.setdefault(key, []).append(int(position))
+    sizes = {
+        (tenant, is_door): int(((places.tenant == tenant) & (places.is_door == is_door)).sum())
+        for _, tenant, is_door in rows
+    }
+    for (_, tenant, is_door), members in rows.items():
+        if len(members) == 1:
+            continue
+        mailboxes, networks = places.mailbox[members], places.network[members]
+        of = sizes[tenant, is_door]
+        found: dict[tuple[int, int], int] = {}
+        for position in members:
+            hand = (int(places.mailbox[position]), int(places.network[position]))
+            if hand not in found:
+                found[hand] = int(((mailboxes != hand[0]) & ((networks != hand[1]) | (networks < 0))).sum())
+            others = found[hand]
+            if others and lower_share(others, of) > bounds[position]:
+                bounds[position], references[position], own[position] = upper_share(others, of), of, True
+
+
+# ---------------------------------------------------------------- intrusions
+
+
+def _kind(intrusions: Intrusions, columns: Mapping[str, _Column]) -> Floats:
+    """Natural logarithm of the share of one kind of intrusion's units that look like each unit, over all detectors."""
+    found: Floats | None = None
+    for detector_id, column in columns.items():
+        counts = intrusions.bins.get(detector_id, {})
+        known = [counts.get(name, 0) for name in column.bins]
+        quiet = max(intrusions.units - sum(counts.values()), 0)
+        weights = np.array([quiet, *known], dtype=np.float64) + _SMOOTHING / (len(known) + 1)
+        shares = np.log(weights / (intrusions.units + _SMOOTHING))
+        # An unknown bin says that something is strange, and nothing of how often: it counts neither way.
+        log_f1 = np.where(column.codes >= _QUIET, shares[np.clip(column.codes, 0, None)], 0.0)
+        found = log_f1 if found is None else found + log_f1
+    return np.zeros(0) if found is None else found
+
+
+def _unforeseen(columns: Mapping[str, _Column], count: int) -> Floats:
+    """The same for intrusions that nobody has simulated: half of the units quiet, the other half in any bin alike."""
+    found = np.zeros(count)
+    for column in columns.values():
+        share = np.where(column.codes > _QUIET, 0.5 / max(len(column.bins), 1), 0.5)
+        found += np.where(column.codes >= _QUIET, np.log(share), 0.0)
+    return found
