@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 
 from brokenseal.detectors import inbox_rule
+from detector_references_tokens import impossible
 
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
@@ -609,6 +610,7 @@ REFERENCES = {
     "session.two_hands": two_hands,
     "mail_access.from_suspect_address": suspect_address,
     "token.provenance": token_provenance,
+    "token.impossible": impossible,
     "mail_access.first_seen_client": first_seen_client,
     "config.hidden_inbox_rule": hidden_inbox_rule,
     "config.transport_rule": transport_rule,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from detector_references import IMITATIONS, RESOURCES
+from detector_references_tokens import add_tokens
 
 START = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
 SECONDS = (0, 1, 30, 59, 60, 61, 300, 600, 601, 3_599, 3_600, 3_601)
@@ -237,6 +238,7 @@ _PARTS = {
     "session.two_hands": (sign_ins, mail_accesses, sent_messages, config_changes),
     "mail_access.from_suspect_address": (tries, sign_ins, mail_accesses, config_changes, events),
     "token.provenance": (tokens, mail_accesses, sign_ins),
+    "token.impossible": (add_tokens,),
     "mail_access.first_seen_client": (mail_accesses,),
     "config.illicit_consent": (grants,),
     "config.app_credential": (grants,),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SILENCE_S: Final = 12 * 3600
 """A pause that ends a cluster."""
 
-_READS: Final = {
+READS: Final = {
     "mail_accesses": (
         "event_id",
         "occurred_at",
@@ -65,7 +65,7 @@ def members(tables: Tables) -> ir.Table:
         `MS`, `asn:<number>` or `net:<first two parts>`; null without an address), `agent` (string, machine and browser,
         or the kind of client), `provenance` (string, the class of clients whose tokens come about alike).
     """
-    rows = tables["mail_accesses"].select(*_READS["mail_accesses"]).distinct()
+    rows = tables["mail_accesses"].select(*READS["mail_accesses"]).distinct()
     rows = rows.filter(rows.mailbox_key.notnull(), rows.occurred_at.notnull())
     rows = with_network(rows, tables)
     rows = rows.mutate(
@@ -121,7 +121,7 @@ def with_network(rows: ir.Table, tables: Tables) -> ir.Table:
     An address that no sign-in resolved takes the operator of its neighbours (the first three parts alike), else the
     first two parts stand for the network. Nothing outside the logs is asked.
     """
-    known = tables["sign_ins"].select(*_READS["sign_ins"])
+    known = tables["sign_ins"].select(*READS["sign_ins"])
     known = known.filter(known.asn.notnull(), known.client_ip.notnull()).distinct()
     exact = known.group_by(known_ip="client_ip").aggregate(exact_asn=known.asn.max())
     beside = known.mutate(near=narrow_network(known.client_ip))
