@@ -11,19 +11,33 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from brokenseal.cli.drill import drill_app
+from brokenseal.cli.options import (
+    AsJson,
+    Exit,
+    Exports,
+    FailOn,
+    Format,
+    Lang,
+    Language,
+    PasswordFile,
+    StoreDir,
+    Threshold,
+    settings_of,
+)
+from brokenseal.cli.output import emit, note, now, show, write
+from brokenseal.cli.token import token_app
 from brokenseal.errors import BrokensealError, NothingReadable, UsageError
 
 if TYPE_CHECKING:
     from brokenseal.ingest import IngestResult
     from brokenseal.model import CaseDocument
     from brokenseal.selection import Selection
-    from brokenseal.settings import Settings
 
 app = typer.Typer(
     name="brokenseal",
@@ -36,93 +50,15 @@ app = typer.Typer(
 evidence_app = typer.Typer(
     name="evidence", help="Check the recorded evidence, or show it.", no_args_is_help=True, rich_markup_mode=None
 )
-app.add_typer(evidence_app)
-
-
-class Exit(IntEnum):
-    """Exit codes; the documentation's table is generated from this class."""
-
-    OK = 0
-    FINDINGS = 1
-    USAGE = 2
-    INCOMPLETE = 3
-    NOTHING_READABLE = 4
-
-
-class Lang(StrEnum):
-    """Languages of reports and screens."""
-
-    EN = "en"
-    FR = "fr"
-
-
-class Format(StrEnum):
-    """Report formats."""
-
-    HTML = "html"
-    XLSX = "xlsx"
-    JSON = "json"
-    MD = "md"
-    CSV = "csv"
-
-
-class Threshold(StrEnum):
-    """Severities that --fail-on takes."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-
-
-Exports = Annotated[
-    list[Path],
-    typer.Argument(metavar="EXPORT...", exists=True, help="Files, folders or archives, as they were exported."),
-]
-StoreDir = Annotated[Path, typer.Option("--store", metavar="DIR", help="Folder of the store; made if absent.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, nothing else.")]
-Language = Annotated[Lang, typer.Option("--lang", help="Language of what is written.")]
-PasswordFile = Annotated[
-    Path | None, typer.Option("--password-file", metavar="FILE", help="File whose first line opens encrypted archives.")
-]
-FailOn = Annotated[
-    Threshold | None, typer.Option("--fail-on", help="Exit with 1 if a case of this severity or above stands.")
-]
-
-
-def _settings(store: Path, password_file: Path | None = None) -> Settings:
-    from brokenseal.settings import from_environment
-
-    password = None
-    if password_file is not None:
-        try:
-            password = password_file.read_bytes().splitlines()[0]
-        except (OSError, IndexError) as err:
-            raise UsageError(
-                place=f"--password-file {password_file}", value=err, expected="a readable file with a line of text"
-            ) from err
-    return from_environment(store, password=password)
-
-
-def _emit(value: Any) -> None:
-    """One JSON object and a line feed on standard output; phrases are said in English."""
-    from brokenseal.reports.json_document import to_json
-
-    sys.stdout.buffer.write(to_json(value))
-    sys.stdout.buffer.flush()
-
-
-def _note(text: str) -> None:
-    from brokenseal.reports.terminal import plain
-
-    print(plain(text), file=sys.stderr)
+for group in (evidence_app, drill_app, token_app):
+    app.add_typer(group)
 
 
 def _warn_of(result: IngestResult, lang: Lang = Lang.EN) -> None:
     from brokenseal.reports.terminal import ingest_lines
 
     for line in ingest_lines(result, lang.value):
-        _note(line)
+        note(line)
 
 
 def _code_of(result: IngestResult | None, document: CaseDocument | None, fail_on: Threshold | None) -> Exit:
@@ -157,15 +93,15 @@ def investigate(
     from brokenseal import investigate as path
     from brokenseal.progress import watching
 
-    settings = _settings(store, password_file)
+    settings = settings_of(store, password_file)
     _get_ready()
     with watching(enabled=True) as watch:
-        result, document = path.investigate(exports, settings, now=_now(), watch=watch)
+        result, document = path.investigate(exports, settings, now=now(), watch=watch)
     _warn_of(result, lang)
     target = report or store / f"report.{lang.value}.html"
-    _write(target, path.render(document, "html", lang.value))
+    write(target, path.render(document, "html", lang.value))
     if as_json:
-        _emit(document)
+        emit(document)
     else:
         _screen(document, target, lang)
     raise typer.Exit(_code_of(result, document, fail_on))
@@ -177,11 +113,11 @@ def ingest(exports: Exports, store: StoreDir, as_json: AsJson = False, password_
     from brokenseal import investigate as path
     from brokenseal.progress import watching
 
-    settings = _settings(store, password_file)
+    settings = settings_of(store, password_file)
     with watching(enabled=True) as watch:
-        result = path.add_exports(exports, settings, now=_now(), watch=watch)
+        result = path.add_exports(exports, settings, now=now(), watch=watch)
     if as_json:
-        _emit(result)
+        emit(result)
     _warn_of(result)
     raise typer.Exit(_code_of(result, None, None))
 
@@ -192,13 +128,13 @@ def coverage(store: StoreDir, as_json: AsJson = False, lang: Language = Lang.EN)
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    seen = path.coverage_of(Store.open(_settings(store)).tables())
+    seen = path.coverage_of(Store.open(settings_of(store)).tables())
     if as_json:
-        _emit(seen)
+        emit(seen)
         return
     from brokenseal.reports.terminal import coverage_screen
 
-    _print(coverage_screen(seen, lang.value))
+    show(coverage_screen(seen, lang.value))
 
 
 @app.command()
@@ -212,15 +148,15 @@ def detect(
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    document = path.build_document(Store.open(_settings(store)))
+    document = path.build_document(Store.open(settings_of(store)))
     if as_json:
         from brokenseal.reports.summaries import detection_summary
 
-        _emit(detection_summary(document, lang.value))
+        emit(detection_summary(document, lang.value))
     else:
         from brokenseal.reports.terminal import detection_screen
 
-        _print(detection_screen(document, lang.value))
+        show(detection_screen(document, lang.value))
     raise typer.Exit(_code_of(None, document, fail_on))
 
 
@@ -251,22 +187,22 @@ def exposure(
     }  # fmt: skip
     if len(chosen) + everything > 1:
         raise UsageError(place="exposure", value=sorted(chosen), expected="one selection at a time")
-    tables = Store.open(_settings(store)).tables()
+    tables = Store.open(settings_of(store)).tables()
     selection = _selection(tables, chosen)
     seen = path.exposure_of(tables, selection, limit=path.LISTED if csv is None else path.EVERY_MESSAGE)
     if csv is not None:
         from brokenseal.reports.csv_tables import exposure_csv
 
-        _write(csv, exposure_csv(seen.messages, lang.value))
-        _note(f"{csv}: {seen.certain} messages read with certainty")
+        write(csv, exposure_csv(seen.messages, lang.value))
+        note(f"{csv}: {seen.certain} messages read with certainty")
     if as_json:
         from brokenseal.reports.summaries import exposure_summary
 
-        _emit(exposure_summary(seen, lang.value))
+        emit(exposure_summary(seen, lang.value))
     elif csv is None:
         from brokenseal.reports.terminal import exposure_screen
 
-        _print(exposure_screen(seen, lang.value))
+        show(exposure_screen(seen, lang.value))
 
 
 def _selection(tables: Any, chosen: dict[str, str]) -> Selection:
@@ -292,9 +228,9 @@ def report(
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    document = path.build_document(Store.open(_settings(store)))
-    _write(output, path.render(document, form.value, lang.value))
-    _note(f"{output}")
+    document = path.build_document(Store.open(settings_of(store)))
+    write(output, path.render(document, form.value, lang.value))
+    note(f"{output}")
 
 
 @app.command()
@@ -313,12 +249,12 @@ def demo(
     exports, store = folder / "exports", folder / "store"
     _get_ready()
     write_demo(exports)
-    _note(f"A simulated tenant: its exports are in {exports}")
+    note(f"A simulated tenant: its exports are in {exports}")
     with watching(enabled=True) as watch:
-        result, document = path.investigate([exports], _settings(store), now=_now(), watch=watch)
+        result, document = path.investigate([exports], settings_of(store), now=now(), watch=watch)
     _warn_of(result, lang)
     target = folder / f"report.{lang.value}.html"
-    _write(target, path.render(document, "html", lang.value))
+    write(target, path.render(document, "html", lang.value))
     _screen(document, target, lang)
     if not no_open:
         import webbrowser
@@ -331,13 +267,13 @@ def evidence_verify(store: StoreDir, as_json: AsJson = False) -> None:
     """Find any later change to the recorded text of the inputs or to the ledger."""
     from brokenseal.evidence import verify
 
-    verification = verify(_settings(store))
+    verification = verify(settings_of(store))
     if as_json:
-        _emit(verification)
+        emit(verification)
     else:
         from brokenseal.reports.terminal import verification_screen
 
-        _print(verification_screen(verification))
+        show(verification_screen(verification))
     raise typer.Exit(Exit.OK if verification.intact else Exit.INCOMPLETE)
 
 
@@ -351,14 +287,8 @@ def evidence_show(
     from brokenseal.reports.terminal import plain
     from brokenseal.store import Store
 
-    text = raw_text(Store.open(_settings(store)), event_id)
+    text = raw_text(Store.open(settings_of(store)), event_id)
     print(plain(text) if sys.stdout.isatty() else text)
-
-
-def _now() -> Any:
-    import datetime as dt
-
-    return dt.datetime.now(tz=dt.UTC)
 
 
 def _get_ready() -> None:
@@ -368,27 +298,10 @@ def _get_ready() -> None:
     threading.Thread(target=get_ready).start()
 
 
-def _write(target: Path, content: bytes) -> None:
-    """Write beside the target, then rename: nobody ever opens half a report."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        part.write_bytes(content)
-        part.replace(target)
-    except OSError as err:
-        raise UsageError(place=str(target), value=err.strerror or err, expected="a place that can be written") from err
-
-
-def _print(renderable: Any) -> None:
-    from rich.console import Console
-
-    Console().print(renderable)
-
-
 def _screen(document: CaseDocument, target: Path, lang: Lang) -> None:
     from brokenseal.reports.terminal import closing_screen
 
-    _print(closing_screen(document, lang.value, report=str(target)))
+    show(closing_screen(document, lang.value, report=str(target)))
 
 
 def main() -> None:
@@ -400,15 +313,15 @@ def main() -> None:
     except NothingReadable as err:
         from brokenseal.reports.terminal import alarm_line
 
-        _note(f"brokenseal: {err}")
+        note(f"brokenseal: {err}")
         for path, alarm in err.reasons:
-            _note(alarm_line(path, alarm))
+            note(alarm_line(path, alarm))
         sys.exit(Exit.NOTHING_READABLE)
     except BrokensealError as err:
-        _note(f"brokenseal: {err}")
+        note(f"brokenseal: {err}")
         sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
-        _note("brokenseal: stopped; run the same command again to go on")
+        note("brokenseal: stopped; run the same command again to go on")
         sys.exit(130)
 
 
