@@ -10,10 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ibis
+import pyarrow as pa
 
-from brokenseal.detectors import first_seen_client
+from brokenseal.clusters import READS as CLUSTER_READS
+from brokenseal.clusters import members_of
+from brokenseal.detectors import _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
+from brokenseal.schema import MARK
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
@@ -22,16 +26,18 @@ if TYPE_CHECKING:
     from brokenseal.model import Tables
 
 READS = {
-    "mail_accesses": (
-        *first_seen_client.READS["mail_accesses"],
-        "token_id_raw",
+    "mail_accesses": CLUSTER_READS["mail_accesses"],
+    "sign_ins": (
+        *CLUSTER_READS["sign_ins"],
+        "event_id",
+        "occurred_at",
+        "category",
+        "actor_key",
+        "session_id",
+        "request_id",
         "token_id",
-        "token_issued_at",
-        "token_tenant_id",
-        "auth_type",
-        "token_type",
+        "succeeded",
     ),
-    "sign_ins": ("event_id", "occurred_at", "category", "request_id", "token_id", "succeeded"),
 }
 
 REASONS = (
@@ -172,6 +178,86 @@ def _heard(accesses: ir.Table, sign_ins: ir.Table) -> ir.Table:
     return heard.mutate(heard=ibis.literal(value=True))
 
 
+def cluster_tokens(tables: Tables) -> ir.Table:
+    """The tokens of each session cluster.
+
+    Returns: unit, tenant, mailbox, provenance, token (strings), issued_at (time), reason (string, one of `REASONS`;
+        null where a missing sign-in would say something), is_issued, is_session_known (booleans).
+    """
+    judged = _judged(tables).select("event_id", "reason", "is_issued")
+    rows = members_of(tables)
+    rows = rows.inner_join(judged, "event_id")
+    sign_ins = rows_of(tables, READS, "sign_ins")
+    sessions = sign_ins.filter(_issued(sign_ins), sign_ins.session_id.notnull(), sign_ins.actor_key.notnull())
+    sessions = sessions.select(known_session="session_id", known_actor="actor_key").distinct()
+    rows = rows.left_join(
+        sessions, [rows.session_id == sessions.known_session, rows.actor_key == sessions.known_actor]
+    ).drop("known_actor")
+    rows = rows.mutate(token=ibis.coalesce(rows.token_id, ""))
+    tokens = rows.group_by(["cluster", "token"]).aggregate(
+        tenant=rows.tenant_id.max(),
+        mailbox=rows.mailbox_key.max(),
+        provenance=rows.provenance.min(),
+        issued_at=rows.token_issued_at.min(),
+        reason=rows.reason.max(),
+        is_judged=rows.reason.isnull().any(),
+        is_issued=rows.is_issued.any(),
+        is_session_known=rows.known_session.notnull().any(),
+    )
+    return tokens.select(
+        unit=tokens.cluster,
+        tenant=tokens.tenant.fill_null(""),
+        mailbox=tokens.mailbox,
+        provenance=tokens.provenance,
+        token=tokens.token,
+        issued_at=tokens.issued_at,
+        reason=ibis.ifelse(tokens.is_judged, ibis.null("string"), tokens.reason),
+        is_issued=tokens.is_issued,
+        is_session_known=tokens.is_session_known,
+    )
+
+
+def mark(tables: Tables) -> ir.Table:
+    """One row per session cluster; see `schema.MARK`. The bound is the tenant's own, from its other mailboxes."""
+    rows = cluster_tokens(tables).to_pyarrow()
+    issued_at = rows.column("issued_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
+    names = ("unit", "tenant", "mailbox", "provenance", "token", "reason", "is_issued", "is_session_known")
+    columns = [rows.column(name).to_pylist() for name in names]
+    tokens = [
+        _orphans.Token(unit, tenant, mailbox, kind, token, -1 if at is None else at, reason, issued, known)
+        for unit, tenant, mailbox, kind, token, reason, issued, known, at in zip(*columns, issued_at, strict=True)
+    ]
+    found = [
+        {
+            "unit": one.unit,
+            "state": one.state,
+            "bin": one.bin,
+            "reason": one.reason,
+            "weight_millibans": one.millibans,
+            "f0_upper_ppb": one.f0_upper_ppb,
+            "n_reference": one.n_reference if one.f0_upper is not None else None,
+        }
+        for one in _orphans.judge(tokens, _strange(tables))
+    ]
+    return ibis.memtable(pa.Table.from_pylist(found, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
+
+
+def _strange(tables: Tables) -> frozenset[str] | None:
+    """Clusters whose client is strange, where the runner has them at hand."""
+    marks = tables.get(f"marks:{stranger_client.ID}")
+    if marks is None:
+        return None
+    fired = marks.filter(marks.state == "fired").select("unit")
+    return frozenset(fired.to_pyarrow().column("unit").to_pylist())
+
+
+BINS = {
+    "orphan": "its first token that can be judged has no sign-in",
+    "orphan_again": "tokens of more than one day have no sign-in",
+    "session_only": "only its session has a sign-in, where nearly all of its class have one for the token",
+}
+
+
 def find(tables: Tables) -> ir.Table:
     """Mail accesses whose token was not issued, by client and mailbox."""
     missing = verdicts(tables)
@@ -234,6 +320,9 @@ DETECTOR = Detector(
     reads=READS,
     needs=("mail_access", "token_ids", "sign_in", "non_interactive_sign_in"),
     silent_without=("mail_access", "token_ids"),
+    family="token",
+    mark=mark,
+    bins=BINS,
     variants={
         "not_issued_new_client": Variant(
             title=phrase("Mail of {mailboxes} was read by a new client with a token that was never issued ({objects})"),

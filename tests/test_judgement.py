@@ -1,0 +1,131 @@
+"""Which units open a case, which join one, and which only follow: with marks given by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pyarrow as pa
+import pytest
+
+from brokenseal.calibration import Calibration, Group, Intrusions
+from brokenseal.judgement import clustered, judge, run_marks
+from brokenseal.model import Detector, Evidence, Finding, Severity
+from brokenseal.schema import MARK
+from brokenseal.wording import phrase
+from support import make_tables
+
+START = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
+KNOWN = Calibration(
+    format=1,
+    made_of="a test",
+    root="x",
+    groups_of={},
+    benign={"habitual": Group(units=1_000_000, bins={"x": {"loud": 0, "odd": 200}})},
+    doors=Group(units=1_000, bins={"x": {"open": 0}}),
+    mailbox_weeks=1.0,
+    intrusions={"A1": Intrusions(instances=1, units=4, bins={"x": {"loud": 3, "odd": 1, "open": 1}})},
+)
+NO_DOORS = pa.table({name: pa.array([], pa.string()) for name in ("unit", "tenant_id", "mailbox_key", "network")})
+
+
+def access(number, day, mailbox, session, ip="9.9.9.9"):
+    return {
+        "event_id": f"e{number}",
+        "occurred_at": START + dt.timedelta(days=day),
+        "tenant_id": "t",
+        "mailbox_key": mailbox,
+        "actor_key": "a",
+        "client_ip": ip,
+        "ip_class": "public",
+        "protocol": "owa",
+        "effective_app": "app",
+        "session_id": session,
+    }
+
+
+ACCESSES = [
+    access(1, 0, "m1", "s1"),
+    access(2, 1, "m1", "s2", "8.8.8.8"),
+    access(3, 2, "m1", "s3", "8.8.8.8"),
+    access(4, 3, "m2", "s4"),
+    access(5, 70, "m2", "s5"),
+]
+
+
+def marks(**bins):
+    rows = [{"unit": unit, "state": "fired", "bin": name} for unit, name in bins.items()]
+    return pa.Table.from_pylist(
+        [{column: row.get(column) for column in MARK.names} for row in rows], schema=MARK.arrow_schema()
+    )
+
+
+def judged(given, doors=NO_DOORS, **options):
+    with clustered(make_tables({"mail_accesses": ACCESSES})) as known:
+        return judge(known, {"x": given}, doors, KNOWN, **options)
+
+
+def finding(*, units=(), events=("e1",), is_notice=False):
+    evidence = tuple(Evidence(event_id=event, role="read", occurred_at=START) for event in events)
+    return Finding(
+        id="f", detector_id="x", variant="v", group_key="g", title=phrase("x"), severity=Severity.LOW, is_notice=is_notice,
+        attack=(), innocent=phrase("x"), settles=phrase("x"), first_at=START, last_at=START, evidence=evidence,
+        mailboxes=(), actors=(), addresses=(), sessions=(), objects=(), units=units,
+    )  # fmt: skip
+
+
+def test_the_threshold_is_units_a_mailbox_week_over_the_budget_however_large_the_tenant():
+    found = judged(marks())
+    weeks = 2 * 10
+    assert found.mailbox_weeks == pytest.approx(weeks)
+    assert 10**found.threshold == pytest.approx(5 / weeks / 5e-5)
+    assert judged(marks(), budget=5e-4).threshold == pytest.approx(found.threshold - 1)
+    assert not found.opened
+
+
+def test_a_loud_unit_opens_and_what_the_same_client_does_there_later_follows():
+    found = judged(marks(e2="loud"), budget=5e-1)
+    assert found.opened == {"e2"}
+    assert found.followed == {"e3": "e2"}
+    assert found.standing(finding(units=("e2",))) == "opens"
+    assert found.standing(finding(units=("e4",))) == "notice"
+    assert found.weight_of("e2") > found.threshold
+    assert found.weight_of("nothing") is None
+
+
+def test_an_odd_unit_may_join_and_what_was_never_weighed_joins_unless_it_is_a_notice():
+    found = judged(marks(e4="odd"))
+    assert not found.opened
+    assert found.standing(finding(units=("e4",))) == "joins"
+    assert found.standing(finding(events=("nowhere",))) == "joins"
+    assert found.standing(finding(events=("nowhere",), is_notice=True)) == "notice"
+
+
+def test_a_door_is_a_unit_of_its_own_and_a_finding_that_cites_it_is_about_it():
+    doors = pa.table(
+        {"unit": ["d1"], "tenant_id": ["t"], "mailbox_key": ["admin"], "network": pa.array([None], pa.string())}
+    )
+    found = judged(marks(d1="open"), doors, budget=5e-1)
+    assert found.units_of(finding(events=("d1", "other"))) == ("d1",)
+    assert found.opened == {"d1"}
+
+
+def test_detectors_are_handed_the_marks_of_those_before_them_and_blind_ones_are_left_out():
+    import ibis
+
+    given = []
+
+    def detector(name, *, needs=()):
+        def mark(tables):
+            given.append((name, sorted(key for key in tables if key.startswith("marks:"))))
+            return ibis.memtable(marks(e1="loud"), schema=MARK.ibis_schema())
+
+        return Detector(
+            id=name, title=phrase("x"), reads={}, needs=needs, variants={}, find=lambda tables: tables, silent_without=needs, mark=mark
+        )  # fmt: skip
+
+    blind = detector("blind", needs=("mail_access",))
+    with clustered(make_tables({"mail_accesses": ACCESSES})) as known:
+        found = run_marks(known, (detector("one"), blind, detector("two")), ("mail_access",))
+    assert list(found) == ["one", "two"]
+    assert given == [("one", []), ("two", ["marks:one"])]
+    assert found["one"].to_pylist() == marks(e1="loud").to_pylist()
