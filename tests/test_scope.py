@@ -295,3 +295,24 @@ def test_a_case_with_forged_tokens_is_named_by_them(tables):
 
     (case,) = grouping.cases
     assert say(case.title, "en") == f"Mail of {ANNA} was read with tokens that no sign-in explains"
+
+
+def test_where_findings_were_weighed_only_heavy_ones_open_and_lighter_ones_join_what_these_opened(tables):
+    account, other = f"account:{ANNA}", f"account:{BERT}"
+    findings = [
+        finding("heavy", account, notice=True),
+        finding("light", account, day=1),
+        finding("mere", account, day=1, notice=True),
+        finding("alone", other),
+    ]
+    standings = {"heavy": "opens", "light": "joins", "mere": "notice", "alone": "joins"}
+    grouping = cases_of(findings, tables, lambda found: standings[found.id])
+    assert members(grouping) == [["heavy", "light", "mere"]]
+    assert [found.id for found in grouping.notices] == ["alone"]
+
+
+def test_a_finding_about_session_clusters_means_its_own_records_and_not_all_of_its_sessions(tables):
+    plain = finding("read", f"account:{ANNA}", sessions=["s1"])
+    values = {slot: getattr(plain, slot) for slot in plain.__dataclass_fields__}
+    (case,) = cases_of([Finding(**{**values, "units": ("e-read",)})], tables).cases
+    assert case.access_ids == ("e-read",)

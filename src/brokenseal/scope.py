@@ -25,8 +25,9 @@ from brokenseal.selection import id_table
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from brokenseal.judgement import Standing
     from brokenseal.model import Finding, Severity, Tables
     from brokenseal.wording import Phrase
 
@@ -103,23 +104,32 @@ class _Group:
         return tuple(sorted(key.split(":", 1)[1] for key in self.keys if key.startswith(f"{kind}:")))
 
 
-def cases_of(findings: Sequence[Finding], tables: Tables) -> Grouping:
+def cases_of(
+    findings: Sequence[Finding], tables: Tables, standing: Callable[[Finding], Standing] | None = None
+) -> Grouping:
     """Group findings into cases.
 
     Args:
         findings: As `findings.run_detectors` gives them, in any order.
         tables: `mail_accesses` is read, to find the accesses under the sessions and applications of each case.
+        standing: Whether a finding opens a case, may join one that another opened by the same links, or is a notice;
+            None where nothing was weighed: then everything opens that its detector does not call a notice.
 
     Returns: Every finding once, in one case or among the notices. The id of a case is that of its earliest finding's
         first record, so that later evidence does not change it.
     """
-    opening = sorted((finding for finding in findings if not finding.is_notice), key=_by_time)
-    strange = _strange_addresses(opening, tables)
+    stands = standing or (lambda finding: "notice" if finding.is_notice else "opens")
+    standings = {finding.id: stands(finding) for finding in findings}
+    moving = sorted((finding for finding in findings if standings[finding.id] != "notice"), key=_by_time)
+    strange = _strange_addresses(moving, tables)
+    components = _components(moving, strange)
     groups = [
         _Group(id=_case_id(members), opened=tuple(members), joined=(), strange=strange)
-        for members in _components(opening, strange)
+        for members in components
+        if any(standings[member.id] == "opens" for member in members)
     ]
-    notices = sorted((finding for finding in findings if finding.is_notice), key=_by_time)
+    grouped = {member.id for group in groups for member in group.opened}
+    notices = sorted((finding for finding in findings if finding.id not in grouped), key=_by_time)
     joined: dict[str, list[Finding]] = defaultdict(list)
     left = []
     for notice in notices:
@@ -234,8 +244,12 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
     """Per case, the mail accesses among its evidence and under its sessions and applications."""
     groups = list(groups)
     ids = {group.id: {item.event_id for finding in group.findings for item in finding.evidence} for group in groups}
-    # A notice's session may be the owner's own: only sessions of findings that opened the case count.
-    sessions = {group.id: {name for finding in group.opened for name in finding.sessions} for group in groups}
+    # A notice's session may be the owner's own: only sessions of findings that opened the case count; and a finding
+    # about session clusters cites all that it means, where the session may be its owner's in other hands.
+    sessions = {
+        group.id: {name for finding in group.opened if not finding.units for name in finding.sessions}
+        for group in groups
+    }
     apps = {group.id: set(group.names("application")) for group in groups}
     wanted_ids = sorted(set().union(*ids.values()))
     wanted_sessions = sorted(set().union(*sessions.values()))
