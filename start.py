@@ -4,7 +4,7 @@
     python3 start.py demo                 a simulated tenant, from exports to an opened report
     python3 start.py test [pytest args]   the tests
     python3 start.py lint                 ruff, mypy and the import rules
-    python3 start.py bench [args]         the benchmark
+    python3 start.py bench [NAME] [args]  a benchmark of the folder bench; ingest if none is named
     python3 start.py run -- ARGS          brokenseal ARGS
 
 Nothing is installed outside this folder. The packages of uv.lock go into .venv by means of uv. Where uv is not on PATH
@@ -372,6 +372,13 @@ def install(uv: str, variables: Mapping[str, str], *, with_tests: bool) -> None:
         raise Stop("the packages could not be installed; the lines above say why")
 
 
+def bench_arguments(rest: Sequence[str]) -> list[str]:
+    """The benchmark that is named first, or that of ingest, and what it is given."""
+    if rest and (ROOT / "bench" / f"{rest[0]}.py").is_file():
+        return [f"bench/{rest[0]}.py", *rest[1:]]
+    return ["bench/ingest.py", *rest]
+
+
 def memory_mb() -> int:
     """Memory of the machine, or enough for two workers where the system does not tell."""
     try:
@@ -398,7 +405,7 @@ def main(arguments: Sequence[str]) -> int:
     if command == "lint":
         return max(call([*run, *linter], variables) for linter in LINTERS)
     if command == "bench":
-        return call([*run, "python", "bench/ingest.py", *rest], variables)
+        return call([*run, "python", *bench_arguments(rest)], variables)
     # Paths among the arguments are the caller's, so that these run where the caller stands.
     arguments = ["demo", *rest] if command == "demo" else rest
     return call(

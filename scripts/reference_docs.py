@@ -21,6 +21,8 @@ import typer
 from brokenseal import cli, schema
 from brokenseal.coverage import NEEDS
 from brokenseal.detectors import DETECTORS
+from brokenseal.drill import priors, tables
+from brokenseal.drill.attacks import ATTACKS
 from brokenseal.sources import SOURCES
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ ATTACK_URL = "https://attack.mitre.org/techniques/"
 NOTE = "<!-- Written by scripts/reference_docs.py; change the code, not this page. -->"
 EXIT_MEANINGS = {
     "OK": "Nothing above the threshold. Without `--fail-on` also when cases stand.",
-    "FINDINGS": "A case of the severity given by `--fail-on`, or above it, stands.",
+    "FINDINGS": "A case of the severity given by `--fail-on`, or above it, stands; `drill check` found a leak.",
     "USAGE": "The call cannot be carried out: a wrong option, an identifier that does not exist, a store that is "
     "absent, foreign or in use, a place that cannot be written.",
     "INCOMPLETE": "Some input was rejected, unreadable or incomplete, or `evidence verify` found a change. Results are "
@@ -81,7 +83,11 @@ def commands_page() -> str:
     lines += _table(
         ("code", "name", "meaning"), [(str(int(c)), f"`{c.name}`", EXIT_MEANINGS[c.name]) for c in cli.Exit]
     )
-    lines += ["", "130 means that the run was stopped from the keyboard; the same command again goes on."]
+    lines += [
+        "",
+        "130 means that the run was stopped from the keyboard; the same command again goes on. A stopped drill leaves",
+        "nothing behind and ends with 128 and the number of the signal.",
+    ]
     return _page(lines)
 
 
@@ -164,10 +170,69 @@ def _source(source: Source) -> Iterator[str]:
     yield from _table(("shape", "what it is"), rows)
 
 
+def drill_page() -> str:
+    """The attacks, the truth tables and the quantities of priors that the drill declares."""
+    lines = [
+        "# The drill: attacks, truth, priors",
+        "",
+        NOTE,
+        "",
+        "What a drill can hold and what it says of itself; [the drill](../drill.md) explains how to use it. Everything",
+        "in it is simulated.",
+        "",
+        "## Attacks",
+        "",
+        "An attack adds visits to mailboxes to those of honest people, and nothing but the traces named here may tell",
+        "them apart. Stealth is 1 careless, 2 professional, 3 careful, 4 the best known.",
+        "",
+        *_index(f"{attack.id} {attack.title}" for attack in ATTACKS),
+    ]
+    for attack in ATTACKS:
+        tags = ", ".join(f"[{tag}]({ATTACK_URL}{tag.replace('.', '/')}/)" for tag in attack.techniques)
+        kinds = ("a control, that nothing should find beyond chance", "plays in up to twenty tenants at once")
+        said = [kind for kind, is_it in zip(kinds, (attack.is_control, attack.is_campaign), strict=True) if is_it]
+        lines += ["", f"### {attack.id} {attack.title}", "", attack.description, ""]
+        lines += [f"- ATT&CK: {tags or 'none'}", f"- May show: {'; '.join(attack.tells) or 'nothing'}"]
+        lines += [f"- It is {one}" for one in said]
+    lines += ["", "## Truth", "", "Files of Parquet in the folder `truth`, one for each table. Null means *none*.", ""]
+    lines += _index(f"`{table.name}`" for table in tables.TRUTH_TABLES)
+    for table in tables.TRUTH_TABLES:
+        lines += ["", f"### `{table.name}`", "", f"One row is {table.row}.", ""]
+        lines += _table(
+            ("column", "type", "meaning"), [(f"`{c.name}`", f"`{c.dtype}`", c.meaning) for c in table.columns]
+        )
+    lines += ["", "## Quantities of a prior", ""]
+    lines += [
+        "Each tenant draws one value of each; a file for `--prior` may change any of them. *Scale* `log` says that the",
+        "draw is uniform on the logarithm. *From*: the spans were agreed on before anything was measured (`protocol`),",
+        "come from published figures (`literature`), or are no more than assumed.",
+        "",
+    ]
+    rows = [
+        (
+            f"`{one.name}`",
+            one.meaning,
+            *(_span(prior.spans[one.name]) for prior in priors.PRIORS),
+            f"{one.minimum:g} to {one.maximum:g}",
+            "log" if one.is_log else "linear",
+            one.source,
+        )
+        for one in priors.QUANTITIES
+    ]
+    names = [prior.name for prior in priors.PRIORS]
+    lines += _table(("quantity", "meaning", *names, "possible", "scale", "from"), rows)
+    return _page(lines)
+
+
+def _span(span: priors.Span) -> str:
+    return f"{span.low:.3g}" if span.low == span.high else f"{span.low:.3g} to {span.high:.3g}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "columns.md": columns_page,
     "commands.md": commands_page,
     "detectors.md": detectors_page,
+    "drill.md": drill_page,
     "sources.md": sources_page,
 }
 

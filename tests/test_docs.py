@@ -61,14 +61,15 @@ def calls():
     found = []
     for path in PAGES:
         blocks = re.findall(r"```\w*\n(.*?)```", text_of(path), flags=re.DOTALL)
-        lines = [line.strip() for block in blocks for line in block.splitlines()]
+        # A backslash at the end of a line joins it to the next, as in a shell.
+        lines = [line.strip() for block in blocks for line in re.sub(r"\\\n\s*", "", block).splitlines()]
         lines += re.findall(r"`(brokenseal [^`]+)`", prose_of(path))
         lines += re.findall(r"<!-- output: (brokenseal .*) -->", text_of(path))
         found += [(path.name, line) for line in lines if line.startswith("brokenseal ") and "[OPTIONS]" not in line]
     return found
 
 
-@pytest.mark.parametrize("name", ["columns.md", "commands.md", "detectors.md", "sources.md"])
+@pytest.mark.parametrize("name", ["columns.md", "commands.md", "detectors.md", "drill.md", "sources.md"])
 def test_reference_pages_are_what_the_code_says(name):
     assert text_of(REFERENCE / name) == script("reference_docs").PAGES[name]()
 

@@ -161,6 +161,19 @@ def test_tests_run_side_by_side_as_far_as_memory_allows(rest, cpus, memory_mb, e
     assert start.pytest_arguments(rest, cpus=cpus, memory_mb=memory_mb) == expected
 
 
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ([], ["bench/ingest.py"]),
+        (["--records", "10"], ["bench/ingest.py", "--records", "10"]),
+        (["drill", "--runs", "1"], ["bench/drill.py", "--runs", "1"]),
+        (["ingest", "drill"], ["bench/ingest.py", "drill"]),
+    ],
+)
+def test_a_benchmark_is_named_or_it_is_that_of_ingest(rest, expected):
+    assert start.bench_arguments(rest) == expected
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the programs of this test are shell scripts")
 def test_the_first_way_that_gives_a_working_program_is_taken(tmp_path):
     broken, works = tmp_path / "broken", tmp_path / "works"

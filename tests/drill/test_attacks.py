@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 
 import numpy as np
 import pytest
 
-from brokenseal.drill import devices, intents, internet, priors, streams, tables
+from brokenseal.drill import apps, devices, intents, internet, priors, streams, tables
 from brokenseal.drill._pipeline import Cast, set_stage, visits_of
-from brokenseal.drill.attacks import ATTACKS, Scene
+from brokenseal.drill.attacks import ATTACKS, TRACES, Scene, _moves
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.delivery import delivery_law
+from brokenseal.drill.presence import presence
 from brokenseal.drill.tables import DAY_US, SECOND_US, numbers, words
 from brokenseal.drill.world import build_tenant
 from brokenseal.wording import phrase, say
@@ -53,8 +56,24 @@ def plan_of(attack_id, stealth=3, seed=1):
     return BY_ID[attack_id].plan(scene(attack_id, stealth, seed))
 
 
+def days_of(plan):
+    """The plan as its days will see it; the controls look at each day's honest visits."""
+    if plan.by_day is None:
+        return (plan,)
+    return tuple(plan.on(day, honest_of(day)) for day in range(*DAYS))
+
+
+@functools.cache
+def honest_of(day):
+    return intents.day_intents(tenant_of(), day)
+
+
 def rows_of(plan):
-    return [*plan.visits, *(deed.visit for deed in plan.deeds)]
+    return [*(row for one in days_of(plan) for row in one.visits), *(deed.visit for deed in plan.deeds)]
+
+
+def relabelled(plan):
+    return [cluster for one in days_of(plan) for cluster in one.relabelled]
 
 
 def test_the_library_is_complete_and_every_entry_is_described():
@@ -73,7 +92,7 @@ def test_the_library_is_complete_and_every_entry_is_described():
 def test_a_plan_stays_within_its_days_and_its_vocabulary(attack_id, stealth):
     plan = plan_of(attack_id, stealth)
     rows = rows_of(plan)
-    assert rows or plan.relabelled
+    assert rows or relabelled(plan)
     allowed = set(tables.INTENT.names) - {"intent_id"}
     tenant = tenant_of()
     for row in rows:
@@ -103,13 +122,15 @@ def test_only_declared_deviations_are_set(attack_id, stealth):
 @pytest.mark.parametrize("attack_id", [attack.id for attack in ATTACKS])
 def test_the_same_draws_give_the_same_plan_and_others_another(attack_id):
     again = BY_ID[attack_id].plan(scene(attack_id))
-    assert (again.visits, again.deeds, again.knobs) == (
-        plan_of(attack_id).visits,
-        plan_of(attack_id).deeds,
-        plan_of(attack_id).knobs,
+    first = plan_of(attack_id)
+    assert (rows_of(again), relabelled(again), again.deeds, again.knobs) == (
+        rows_of(first),
+        relabelled(first),
+        first.deeds,
+        first.knobs,
     )
     others = [BY_ID[attack_id].plan(scene(attack_id, seed=seed)) for seed in (2, 3, 4)]
-    assert any(rows_of(one) != rows_of(again) or one.relabelled != again.relabelled for one in others)
+    assert any(rows_of(one) != rows_of(again) or relabelled(one) != relabelled(again) for one in others)
 
 
 @pytest.mark.parametrize("attack_id", [attack.id for attack in ATTACKS])
@@ -149,8 +170,8 @@ def test_starts_are_spread_over_the_window_and_never_on_round_times():
 def test_the_ghost_is_its_victim_in_every_column_but_the_time():
     plan = plan_of("A0g")
     free = {"starts_at_us", "duration_s", "token_source"}
-    for row in plan.visits:
-        honest = intents.day_intents(tenant_of(), row["day"]).to_pylist()
+    for row in rows_of(plan):
+        honest = honest_of(row["day"]).to_pylist()
         own = {name for name in row if not name.startswith("truth_")} - free
         assert any(all(one[name] == row[name] for name in own) for one in honest)
 
@@ -167,7 +188,7 @@ def test_the_null_control_changes_nothing_but_the_truth():
     )
     clean = set_stage(tenant_of(), law, (), from_day=20, until_day=45)
     marked = set_stage(tenant_of(), law, (Cast(0, "A0n", 0),), from_day=20, until_day=45)
-    day = marked.plans[0].relabelled[0].day
+    day = relabelled(marked.plans[0])[0].day
     before, after = visits_of(clean, day).intents, visits_of(marked, day).intents
     shown = [name for name in tables.INTENT.names if not name.startswith("truth_")]
     assert after.select(shown).to_pydict() == before.select(shown).to_pydict()
@@ -206,3 +227,65 @@ def test_a_campaign_shows_one_address_in_every_tenant():
         plan = BY_ID["A13"].plan(scene("A13", stealth=2, tenant=tenant_of(number)))
         addresses.add(plan.knobs["address"])
     assert len(addresses) == 1
+
+
+# ---------------------------------------------------------------- tells, days and looks
+
+
+def test_every_tell_says_where_it_may_show_and_none_is_left_over():
+    declared = {tell for attack in ATTACKS for tell in attack.tells}
+    assert declared == set(TRACES)
+    assert all(trace.paths for trace in TRACES.values())
+
+
+def test_no_day_of_the_week_is_a_first_day_more_often():
+    first = [_moves.begins(scene("A1", stealth=2, seed=seed), dwell_days=9)[0] for seed in range(1400)]
+    counts = np.bincount(np.array(first) % 7, minlength=7)
+    # 200 each by chance, with a standard deviation of 13.
+    assert counts.min() > 150
+    assert counts.max() < 250
+    assert min(first) >= DAYS[0]
+
+
+@pytest.mark.parametrize("dwell_days", [1, 9, 90])
+def test_an_attack_ends_with_the_drill_and_has_a_first_day(dwell_days):
+    for seed in range(50):
+        start, stop = _moves.begins(scene("A1", stealth=4, seed=seed), dwell_days=dwell_days, person=3)
+        assert DAYS[0] <= start < stop <= DAYS[1]
+        assert stop - start <= dwell_days
+
+
+def test_whoever_has_to_act_is_at_work_on_the_first_day():
+    for seed in range(50):
+        given = scene("A3", stealth=1, seed=seed)
+        person = _moves.victims(given, 1)[0]
+        start, _, at_us = _moves.lured(given, 5, person)
+        assert _moves.is_at_work(given, person, start)
+        assert _moves.day_of(given.tenant, at_us) == start
+
+
+def test_victims_are_found_where_nobody_works(monkeypatch):
+    days = presence(tenant_of())
+    nobody = dataclasses.replace(days, status=np.zeros_like(days.status))
+    monkeypatch.setattr(_moves, "presence", lambda _tenant: nobody)
+
+    assert len(set(_moves.victims(scene("A1"), 3))) == 3
+
+
+@pytest.mark.parametrize("client", ["owa", "new_outlook", "outlook_ios", "apple_mail", "exchange_shell", "teams"])
+def test_an_intruders_device_is_one_that_the_directory_does_not_know(client):
+    rows = tenant_of().devices.devices
+    for stealth in (1, 2, 3, 4):
+        for seed in range(8):
+            look = look_for(scene("A1", stealth=stealth, seed=seed), 3, 30, client=client)
+            is_script = look.agent in apps.SCRIPT_AGENTS
+            assert is_script == (look.device_no < 0)
+            assert not is_script or (stealth == 1 and client == "owa")
+            assert is_script or rows[look.device_no]["trust"] == 0
+
+
+def test_intruders_write_and_tidy_up_now_and_then():
+    rows = [row for stealth in (1, 2) for seed in range(20) for row in rows_of(plan_of("A1", stealth, seed))]
+    for column in ("sends", "moves", "deletes"):
+        share = np.mean([row[column] > 0 for row in rows])
+        assert 0.02 < share < 0.5, column

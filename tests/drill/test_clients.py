@@ -25,6 +25,10 @@ def full_boxes(one, count):
     return np.flatnonzero(sizes > 500)[:count]
 
 
+PLAIN = {"client_class": "graph_explorer", "protocol": "rest"}
+"""A client that fetches what it is told to and nothing else."""
+
+
 def only(done, kind):
     return done.filter(words(done, "kind") == kind)
 
@@ -32,7 +36,7 @@ def only(done, kind):
 def test_a_visit_reads_as_many_messages_as_it_wants():
     one = tenant(mailboxes=40)
     boxes = full_boxes(one, 4)
-    done = acted(one, 2, visits(one, 2, 4, reads=[1, 5, 30, 0], read_scope="newest", mailbox_no=boxes))
+    done = acted(one, 2, visits(one, 2, 4, reads=[1, 5, 30, 0], read_scope="newest", mailbox_no=boxes, **PLAIN))
     counts = collections.Counter(numbers(only(done, "bind"), "mailbox_no").tolist())
     assert [counts[box] for box in boxes.tolist()[:2] + boxes.tolist()[3:]] == [1, 5, 0]
     assert 25 <= counts[boxes.tolist()[2]] <= 30
@@ -65,7 +69,7 @@ def test_nobody_reads_what_is_not_there_yet_or_no_more():
     mail = mail_of(tenant(mailboxes=40))
     binds = only(done, "bind")
     message, at = numbers(binds, "message_no"), numbers(binds, "at_us")
-    is_received = parts(message)[2] < _mailboxes.SENT
+    is_received = (parts(message)[2] < _mailboxes.SENT) & ~_mailboxes.is_copy(message)
     assert is_received.any()
     assert (mail.times(message[is_received]) <= at[is_received]).all()
     assert (numbers(binds, "folder_no") >= 0).all()
@@ -76,7 +80,9 @@ def test_nobody_reads_what_is_not_there_yet_or_no_more():
 def test_folder_scopes_keep_readers_to_their_folders():
     one = tenant(mailboxes=40)
     for scope, allowed in (("inbox", {_mailboxes.INBOX}), ("any", None)):
-        done = only(acted(one, 2, visits(one, 2, 1, reads=200, read_scope="newest", folder_scope=scope)), "bind")
+        done = only(
+            acted(one, 2, visits(one, 2, 1, reads=200, read_scope="newest", folder_scope=scope, **PLAIN)), "bind"
+        )
         kinds = set((numbers(done, "folder_no") % FOLDERS_PER_MAILBOX).tolist())
         assert kinds == allowed if allowed else len(kinds) >= 3
 
@@ -84,10 +90,10 @@ def test_folder_scopes_keep_readers_to_their_folders():
 def test_newest_reads_backwards_and_mailbox_forwards_without_repeats():
     one = tenant(mailboxes=40)
     mail = mail_of(one)
-    newest = only(acted(one, 2, visits(one, 2, 1, reads=60, read_scope="newest")), "bind")
+    newest = only(acted(one, 2, visits(one, 2, 1, reads=60, read_scope="newest", **PLAIN)), "bind")
     position = mail.position(numbers(newest, "message_no"))
     assert (np.diff(position) < 0).all()
-    dump = visits(one, 2, 2, reads=60, read_scope="mailbox", folder_scope="any", duration_s=50.0, pace_s=0.5)
+    dump = visits(one, 2, 2, reads=60, read_scope="mailbox", folder_scope="any", duration_s=50.0, pace_s=0.5, **PLAIN)
     done = only(acted(one, 2, dump), "bind")
     order = np.lexsort((numbers(done, "at_us"), numbers(done, "intent_id")))
     position = mail.position(numbers(done, "message_no")[order])
@@ -101,7 +107,9 @@ def test_arrivals_are_what_came_since_the_visit_before():
     mail = mail_of(one)
     starts = one.day_starts_us(2) + np.array([9, 15]) * HOUR_US
     box = int(np.argmax(mail.counts[:, 2 - mail.first_day]))
-    rows = visits(one, 2, 2, starts_at_us=starts, mailbox_no=box, reads=3, read_scope="arrivals", folder_scope="any")
+    rows = visits(
+        one, 2, 2, starts_at_us=starts, mailbox_no=box, reads=3, read_scope="arrivals", folder_scope="any", **PLAIN
+    )
     done = only(acted(one, 2, rows), "bind")
     second = numbers(done, "intent_id") == numbers(rows, "intent_id")[1]
     message = numbers(done, "message_no")[second]
@@ -157,7 +165,7 @@ def test_sends_moves_deletions_and_attachments_are_what_the_visit_says():
 @pytest.mark.parametrize(("send_as", "kind"), [("none", "send"), ("as", "send_as"), ("on_behalf", "send_on_behalf")])
 def test_sending_for_others_is_told_apart(send_as, kind):
     one = tenant(mailboxes=40)
-    done = acted(one, 2, visits(one, 2, 1, reads=0, sends=2, send_as=send_as))
+    done = acted(one, 2, visits(one, 2, 1, reads=0, sends=2, send_as=send_as, **PLAIN))
     assert words(done, "kind").tolist() == [kind] * 2
 
 
@@ -178,6 +186,126 @@ def test_folder_copies_begin_with_the_inbox():
     every = acted(one, 2, visits(one, 2, 1, kind="sync", protocol="mapi", reads=0, syncs=60, folders=60))
     known = set(numbers(mail_of(one).folders, "folder_no").tolist())
     assert set(numbers(every, "folder_no").tolist()) <= known
+
+
+def test_outlook_copies_further_folders_that_changed_and_reads_its_copies():
+    one = tenant(mailboxes=40)
+    rows = {"kind": "sync", "protocol": "mapi", "client_class": "outlook_desktop", "mailbox_no": full_boxes(one, 1)[0]}
+    done = acted(one, 2, visits(one, 2, 30, reads=10, read_scope="newest", syncs=2, folders=1, **rows))
+    syncs = only(done, "sync")
+    counts = collections.Counter((numbers(syncs, "folder_no") % FOLDERS_PER_MAILBOX).tolist())
+    assert counts[_mailboxes.INBOX] == 60
+    others = [count for kind, count in counts.items() if kind != _mailboxes.INBOX]
+    assert len(others) >= 8
+    assert 8 < np.mean(others) < max(others) < 28
+    online = only(done, "bind").num_rows
+    assert 30 < online < 100
+    assert only(acted(one, 2, visits(one, 2, 30, reads=10, read_scope="newest", **rows)), "bind").num_rows == 300
+
+
+def test_a_reading_pane_shows_the_conversation_and_fetches_some_messages_twice():
+    one = tenant(mailboxes=40)
+    mail = mail_of(one)
+    box = full_boxes(one, 1)[0]
+    rows = {"mailbox_no": box, "reads": 100, "read_scope": "newest", "folder_scope": "any", "duration_s": 20_000.0}
+    plain = numbers(only(acted(one, 2, visits(one, 2, 1, **rows, **PLAIN)), "bind"), "message_no")
+    shown = only(acted(one, 2, visits(one, 2, 1, **rows)), "bind")
+    message = numbers(shown, "message_no")
+    earlier = set(mailflow.repliers(mail, plain).tolist()) - set(plain.tolist())
+    own = set(mailflow.answered(mail, plain).tolist()) - {-1}
+    assert set(plain.tolist()) < set(message.tolist()) <= set(plain.tolist()) | earlier | own
+    assert 0.3 < len(earlier & set(message.tolist())) / len(earlier) < 0.9
+    assert own & set(message.tolist())
+    counts = collections.Counter(message.tolist())
+    assert 10 < sum(counts[one_read] > 1 for one_read in plain.tolist()) < 60
+
+
+def test_drafts_of_the_web_client_are_read_before_they_are_sent():
+    one = tenant(mailboxes=40)
+    for logon, kind in ((0, "update"), (2, "create")):
+        done = acted(one, 2, visits(one, 2, 1, reads=0, sends=200, logon_type=logon, duration_s=30_000.0))
+        sent = dict(zip(numbers(only(done, "send"), "message_no"), numbers(only(done, "send"), "at_us"), strict=True))
+        drafts = only(done, "bind")
+        assert set((numbers(drafts, "folder_no") % FOLDERS_PER_MAILBOX).tolist()) == {_mailboxes.DRAFTS}
+        read = numbers(drafts, "message_no").tolist()
+        assert 90 < len(set(read)) < 150
+        assert all(at <= sent[number] for number, at in zip(read, numbers(drafts, "at_us").tolist(), strict=True))
+        saved = only(done, kind)
+        assert 0 < saved.num_rows <= len(set(read))
+        assert set(words(done, "kind")) == {"send", "bind", kind}
+
+
+def test_services_take_what_is_new_in_batches_and_each_message_once():
+    one = tenant(mailboxes=40)
+    mail = mail_of(one)
+    box = full_boxes(one, 1)[0]
+    rows = visits(
+        one,
+        2,
+        3,
+        client_class="background",
+        protocol="rest_system",
+        auth="internal",
+        identity_no=[5, 6, 7],
+        mailbox_no=box,
+        starts_at_us=one.day_starts_us(2) + 6 * HOUR_US,
+        duration_s=12 * 3600.0,
+        pace_s=3000.0,
+        reads=[4, 4, 9],
+    )
+    done = acted(one, 2, rows)
+    assert set(words(done, "kind")) == {"bind"}
+    message, at = numbers(done, "message_no"), numbers(done, "at_us")
+    assert (mail.times(message) <= at).all()
+    assert (at - mail.times(message) < 42 * HOUR_US).all()
+    assert (at - mail.times(message) > 20 * HOUR_US).any()
+    pairs = list(zip(numbers(done, "identity_no").tolist(), message.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs)
+    by_service = collections.Counter(numbers(done, "identity_no").tolist())
+    assert by_service[7] > by_service[5] > 4
+    per_minute = collections.Counter((numbers(done, "identity_no") * 10**9 + at // 60_000_000).tolist())
+    assert max(per_minute.values()) > 3
+
+
+def test_applications_poll_and_phones_download_at_once():
+    one = tenant(mailboxes=40)
+    rows = {"reads": 60, "read_scope": "newest", "mailbox_no": full_boxes(one, 1)[0], "duration_s": 40_000.0}
+    gaps = {}
+    for client, protocol in (("app_rest", "rest"), ("graph_explorer", "rest"), ("apple_mail", "eas")):
+        done = acted(one, 2, visits(one, 2, 1, client_class=client, protocol=protocol, pace_s=600.0, **rows))
+        gaps[client] = np.diff(numbers(done, "at_us")) / SECOND_US
+    assert 0.5 < (gaps["app_rest"] < 10).mean() < 0.8
+    assert (gaps["graph_explorer"] > 10).all()
+    assert (gaps["apple_mail"] < 10).all()
+
+
+def test_what_is_sent_in_the_drill_can_be_read_by_colleagues_on_the_same_day():
+    one = tenant(mailboxes=40)
+    mail = mail_of(one)
+    sender, *others = full_boxes(one, 40).tolist()
+    rows = visits(
+        one,
+        2,
+        1 + len(others),
+        identity_no=[sender, *others],
+        mailbox_no=[sender, *others],
+        starts_at_us=one.day_starts_us(2) + np.array([8, *([15] * len(others))]) * HOUR_US,
+        reads=[0, *([50] * len(others))],
+        sends=[60, *([0] * len(others))],
+        folder_scope="any",
+        **PLAIN,
+    )
+    done = acted(one, 2, rows)
+    sends = only(done, "send")
+    post = mailflow.delivered(mail, numbers(sends, "message_no"), numbers(sends, "at_us"))
+    read = numbers(only(done, "bind"), "message_no")
+    copies = read[_mailboxes.is_copy(read)]
+    assert len(post.message) > 15
+    assert set(copies.tolist()) <= set(post.message.tolist())
+    assert len(set(copies.tolist())) > 0.5 * len(set(post.message.tolist()))
+    assert (parts(copies)[1] == numbers(only(done, "bind"), "mailbox_no")[_mailboxes.is_copy(read)]).all()
+    ids = mailflow.messages(mail, copies)["internet_message_id"].to_pylist()
+    assert set(ids) <= set(mailflow.messages(mail, numbers(sends, "message_no"))["internet_message_id"].to_pylist())
 
 
 def test_failed_sign_ins_and_other_kinds_do_nothing():

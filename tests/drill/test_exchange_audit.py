@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokenseal.drill import _bind_audit, exchange_audit, mailflow, tables
+from brokenseal.drill import _bind_audit, _mailboxes, exchange_audit, mailflow, tables
 from brokenseal.drill._bind_audit import bind_records, forgetful
+from brokenseal.drill._mailboxes import FOLDERS_PER_MAILBOX
 from brokenseal.drill.tables import DAY_US, HOUR_US, MINUTE_US, build, numbers, words
 from drill.drill_tenants import fresh, tenant
 from drill.drill_visits import EXCHANGE, GRAPH, audited, mail_of, visits, whole_day
@@ -279,7 +280,7 @@ def test_a_record_shows_the_token_that_the_visit_used():
 
 def test_sync_records_name_a_folder_and_list_nothing():
     one = fresh(mailboxes=40, unlicensed_share=0.0)
-    rows = visits(one, 2, 1, kind="sync", protocol="mapi", client_class="outlook_desktop", reads=0, syncs=4, folders=2)
+    rows = visits(one, 2, 1, kind="sync", protocol="mapi", client_class="mac_outlook", reads=0, syncs=4, folders=2)
     _, done, log = audited(one, 2, rows)
     assert words(done, "kind").tolist() == ["sync"] * 4
     records = log.records.to_pylist()
@@ -294,7 +295,7 @@ def test_sync_records_name_a_folder_and_list_nothing():
 
 def test_an_expanded_sync_names_what_stands_in_the_folder():
     one = fresh(mailboxes=40, unlicensed_share=0.0)
-    rows = visits(one, 2, 1, kind="sync", protocol="mapi", client_class="outlook_desktop", reads=0, syncs=1)
+    rows = visits(one, 2, 1, kind="sync", protocol="mapi", client_class="mac_outlook", reads=0, syncs=1)
     _, done, log = audited(one, 2, rows)
     mail = mail_of(one)
     expanded = exchange_audit.expand_syncs(mail, done, log.fates)
@@ -307,12 +308,79 @@ def test_an_expanded_sync_names_what_stands_in_the_folder():
     assert set(words(expanded, "fate")) == {"sync"}
 
 
+def test_an_expanded_sync_of_sent_items_names_what_was_sent_until_then():
+    one = fresh(mailboxes=40, unlicensed_share=0.0)
+    how = {"kind": "sync", "protocol": "mapi", "client_class": "mac_outlook", "reads": 0}
+    rows = visits(one, 2, 1, syncs=2, folders=2, sends=9, **how)
+    _, done, log = audited(one, 2, rows)
+    mail = mail_of(one)
+    expanded = exchange_audit.expand_syncs(mail, done, log.fates)
+    kind = words(done, "kind")
+    (at,) = numbers(done, "at_us")[kind == "sync"][1:]
+    sent = numbers(done, "message_no")[(kind == "send") & (numbers(done, "at_us") <= at)].tolist()
+    assert 0 < len(sent) < 9
+    own = numbers(expanded, "message_no")[numbers(expanded, "at_us") == at]
+    place = _mailboxes.parts(own)[2]
+    assert (place >= _mailboxes.SENT).all()
+    assert sorted(own[place >= _mailboxes.SENT_TODAY].tolist()) == sorted(sent)
+    habit = own[place < _mailboxes.SENT_TODAY]
+    assert (mail.times(habit) <= at).all()
+    picked = mail.old_sent(np.zeros(50, np.int64), 1 - np.arange(50), np.arange(50))
+    assert set(picked[mail.counts[0, 1 - np.arange(50) - mail.first_day] > 0].tolist()) <= set(habit.tolist())
+
+
+def test_only_a_second_request_of_the_web_client_lacks_session_and_application():
+    one = fresh(mailboxes=40, log_epoch_no=2, unlicensed_share=0.0)
+    log = audited(one, 2, visits(one, 2, 6, reads=30, read_scope="newest", duration_s=3000.0))[2]
+    binds = [row for row in log.records.to_pylist() if row["access_type"] == "Bind"]
+    bare = {row["record_no"] for row in binds if row["session_id"] is None}
+    assert bare == {row["record_no"] for row in binds if row["app_id"] is None}
+    assert 0.1 < len(bare) / len(binds) < 0.5
+    seen = collections.defaultdict(list)
+    for row in log.fates.to_pylist():
+        if row["record_no"] >= 0:
+            seen[row["message_no"]].append(row)
+    for reads in seen.values():
+        for row in reads:
+            if row["record_no"] in bare:
+                assert min(one_read["at_us"] for one_read in reads) < row["at_us"]
+
+
+def test_updates_and_creations_name_their_item_and_what_changed():
+    one = fresh(mailboxes=40, unlicensed_share=0.0)
+    rows = visits(one, 2, 2, reads=60, read_scope="newest", sends=40, logon_type=[0, 2], duration_s=9000.0)
+    log = audited(one, 2, rows)[2]
+    operation = words(log.records, "operation")
+    updated = numbers(log.records, "record_no")[operation == "Update"].tolist()
+    assert "Create" in operation
+    assert updated
+    assert {(row["record_no"], row["place"], row["name"]) for row in log.settings.to_pylist()} == {
+        (number, "modified", "RecipientCollection") for number in updated
+    }
+    kinds = {
+        int(folder) % FOLDERS_PER_MAILBOX
+        for record, folder in zip(numbers(log.items, "record_no"), numbers(log.items, "folder_no"), strict=True)
+        if record in updated
+    }
+    assert kinds == {_mailboxes.DRAFTS, _mailboxes.CALENDAR}
+
+
+def test_moves_are_audited_only_where_a_tenant_chose_so():
+    seen = set()
+    for number in range(12):
+        one = fresh(number, mailboxes=40, unlicensed_share=0.0)
+        log = audited(one, 2, visits(one, 2, 2, reads=20, read_scope="newest", moves=5, deletes=3))[2]
+        assert "MoveToDeletedItems" in set(words(log.records, "operation"))
+        seen.add("Move" in set(words(log.records, "operation")))
+    assert seen == {True, False}
+
+
 def test_unlicensed_mailboxes_have_no_reads_but_deletions():
     one = fresh(mailboxes=40, unlicensed_share=1.0)
     log = audited(one, 2, visits(one, 2, 4, reads=10, deletes=3, moves=1))[2]
     assert set(words(log.fates, "fate")) == {"not_audited"}
     assert {"MailItemsAccessed", "Send"} & set(words(log.records, "operation")) == set()
-    assert "Move" in set(words(log.records, "operation"))
+    assert {"MoveToDeletedItems", "SoftDelete"} & set(words(log.records, "operation"))
 
 
 @pytest.mark.parametrize(
@@ -330,7 +398,7 @@ def test_switched_off_auditing_records_nothing(change, fates):
     one = fresh(mailboxes=40, unlicensed_share=0.0)
     given = {"intent_id": [1], "at_us": [1], "operation": ["x"], "service": ["exchange"], "identity_no": [0]}
     switch = build(tables.CHANGE, 1, {**given, **change})
-    log = audited(one, 2, visits(one, 2, 1, read_scope="newest"), switches=switch)[2]
+    log = audited(one, 2, visits(one, 2, 1, read_scope="newest", client_class="graph_explorer"), switches=switch)[2]
     assert set(words(log.fates, "fate")) == fates
 
 

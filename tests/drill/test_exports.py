@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 
@@ -511,3 +512,42 @@ def test_a_copy_is_the_same_byte_for_byte(day, tmp_path):
             assert seen.setdefault(record["Id"], record) == record
     of_audit = np.isin(words(delivered, "stream"), list(days.CONTENT_TYPES))
     assert copies == int((of_audit & (numbers(delivered, "copy_no") > 0)).sum()) > 0
+
+
+def test_lines_of_the_hour_before_midnight_do_not_replace_those_of_the_day_before(tmp_path):
+    hour = tables.HOUR_US
+    before = tables.build(
+        tables.SIGN_IN_LINE,
+        2,
+        {
+            **columns_of(sign_ins(0, ["non_interactive"] * 2)),
+            "at_us": np.array([EPOCH_US - hour // 2, EPOCH_US + hour]),
+        },
+    )
+    given = day_of(sign_ins=before)
+    place = place_of(tmp_path, "stream")
+    delivered = delivery.deliver(days.lines_of(given), place.law, day=0)
+    exports.write_day(given, delivered, place)
+    names = sorted(str(path.relative_to(tmp_path)).rpartition("/y=")[2] for path in tmp_path.rglob("PT1H*"))
+    yesterday, today = (dt.datetime.fromtimestamp(EPOCH_US / 1e6 - n * 86400, tz=dt.UTC) for n in (1, 0))
+    assert names == [
+        f"{yesterday:%Y/m=%m/d=%d}/h=23/m=00/PT1H-{today:%Y-%m-%d}.json",
+        f"{today:%Y/m=%m/d=%d}/h=01/m=00/PT1H.json",
+    ]
+
+
+def columns_of(table):
+    return {name: table.column(name) for name in table.column_names}
+
+
+def test_lines_are_gathered_from_several_buffers_without_a_copy():
+    first, second = pa.array(["a", "", "é"]), pa.array(["x", "yy", "zz"]).slice(1)
+    text = _lines.Text.below(
+        [_lines.Text.of([first, pa.array([], pa.string())]), _lines.Text.of([second], np.array([1, 0]))]
+    )
+    assert text.to_pylist() == ["a", "", "é", "zz", "yy"]
+    assert [bytes(line) for line in text.lines(np.array([4, 2, 2]))] == [b"yy", "é".encode(), "é".encode()]
+    assert len(_lines.Text.of([])) == 0
+    assert list(exports._listed(text, np.array([0, 3]), opening=b"[", separator=b",", closing=b"]")) == [
+        b"[", b"a", b",", b"zz", b"]"
+    ]  # fmt: skip

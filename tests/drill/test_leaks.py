@@ -189,6 +189,9 @@ def test_the_same_seed_gives_the_same_checks():
         ("volume of reads", "ClientIPAddress", False),
         ("network that is new for the mailbox", "ClientIPAddress", True),
         ("network that is new for the mailbox", "Id", False),
+        ("volume of reads", "AuditData.Folders[].FolderItems#", True),
+        ("client or network that is new for the mailbox", "properties.deviceDetail.browser", True),
+        ("a tell that nobody declared", "OperationCount", False),
         ("rule or forwarding to an address outside", "Parameters[ForwardTo].Value", True),
     ],
 )
@@ -226,7 +229,7 @@ def detector(path, value):
     ("path", "tells", "expected"),
     [
         ("ClientInfoString", (), FAIL),
-        ("ClientInfoString", ("client that is new for the mailbox",), PASS),
+        ("ClientInfoString", ("client or network that is new for the mailbox",), PASS),
         ("Nothing", (), NOT_ASSESSABLE),
     ],
 )
@@ -264,28 +267,53 @@ def starts(count, rng, *, is_office):
     return (START_US + weeks + hours * 3_600_000_000 + rng.integers(3_600_000_000, size=count)).tolist()
 
 
+EVERY_DAY = np.ones(7)
+
+
 @pytest.mark.parametrize("is_office", [True, False])
 def test_starts_in_the_owners_hours_or_at_any_hour_pass_t5(is_office):
     rng = np.random.default_rng(8)
-    found = timing(starts(120, rng, is_office=is_office), [office_hours()] * 120, rng)
+    found = timing(starts(120, rng, is_office=is_office), [office_hours()] * 120, EVERY_DAY, rng)
 
-    assert [one.outcome for one in found] == [PASS, PASS]
+    assert [one.outcome for one in found] == [PASS, PASS, PASS]
 
 
 def test_starts_at_one_hour_of_the_day_fail_t5():
     rng = np.random.default_rng(8)
-    at = [START_US + 10 * 3_600_000_000 + int(rng.integers(3_600_000_000)) for _ in range(60)]
+    hour = 3_600_000_000
+    at = [START_US + (no % 5) * DAY_US + 10 * hour + int(rng.integers(hour)) for no in range(60)]
 
-    hours, clock = timing(at, [office_hours()] * 60, rng)
-    assert (hours.outcome, clock.outcome) == (FAIL, PASS)
+    days, hours, clock = timing(at, [office_hours()] * 60, EVERY_DAY, rng)
+    assert (days.outcome, hours.outcome, clock.outcome) == (PASS, FAIL, PASS)
     assert hours.hits[0] == "hour 10: 60"
 
 
-def test_days_on_which_attacks_may_begin_do_not_count():
+@pytest.mark.parametrize("is_office", [True, False])
+def test_starts_on_one_day_of_the_week_alone_fail_t5(is_office):
+    rng = np.random.default_rng(8)
+    at = [START_US + (one - START_US) % DAY_US for one in starts(120, rng, is_office=is_office)]
+
+    days, hours, clock = timing(at, [office_hours()] * 120, EVERY_DAY, rng)
+    assert (days.outcome, hours.outcome, clock.outcome) == (FAIL, PASS, PASS)
+    assert days.hits[0].startswith("Monday: 120, ")
+
+
+def test_starts_on_days_off_fail_t5_where_most_keep_the_owners_week():
+    rng = np.random.default_rng(8)
+    weekend = [START_US + 5 * DAY_US + int(rng.integers(2 * DAY_US)) for _ in range(40)]
+    at = [*starts(80, rng, is_office=True), *weekend]
+
+    days, _, _ = timing(at, [office_hours()] * 120, EVERY_DAY, rng)
+    assert days.outcome == FAIL
+    assert {hit.partition(":")[0] for hit in days.hits} == {"Saturday", "Sunday"}
+
+
+def test_days_on_which_no_attack_may_begin_do_not_count():
     rng = np.random.default_rng(8)
     at = [START_US + (one - START_US) % DAY_US for one in starts(120, rng, is_office=True)]
+    monday = np.array([1.0, 0, 0, 0, 0, 0, 0])
 
-    assert [one.outcome for one in timing(at, [office_hours()] * 120, rng)] == [PASS, PASS]
+    assert [one.outcome for one in timing(at, [office_hours()] * 120, monday, rng)] == [PASS, PASS, PASS]
 
 
 @pytest.mark.parametrize(("grid_us", "named"), [(1_000_000, "whole seconds"), (900_000_000, "whole quarters")])
@@ -293,7 +321,7 @@ def test_round_starts_fail_t5(grid_us, named):
     rng = np.random.default_rng(8)
     at = [one // grid_us * grid_us for one in starts(60, rng, is_office=True)]
 
-    _, clock = timing(at, [office_hours()] * 60, rng)
+    _, _, clock = timing(at, [office_hours()] * 60, EVERY_DAY, rng)
     assert clock.outcome == FAIL
     assert any(hit.startswith(named) for hit in clock.hits)
 
@@ -301,8 +329,8 @@ def test_round_starts_fail_t5(grid_us, named):
 def test_few_starts_are_not_assessable():
     rng = np.random.default_rng(8)
 
-    found = timing(starts(10, rng, is_office=True), [office_hours()] * 10, rng)
-    assert [one.outcome for one in found] == [NOT_ASSESSABLE, NOT_ASSESSABLE]
+    found = timing(starts(10, rng, is_office=True), [office_hours()] * 10, EVERY_DAY, rng)
+    assert [one.outcome for one in found] == [NOT_ASSESSABLE] * 3
 
 
 # ---------------------------------------------------------------- T6
@@ -310,8 +338,7 @@ def test_few_starts_are_not_assessable():
 
 def exclusives(given, tells=None):
     seen = Seen()
-    for _ in seen.watch(iter(given), 0):
-        pass
+    seen.watch(given, 0)
     return {one.subject: one for one in exclusive(seen, tells or {})}
 
 
@@ -408,6 +435,29 @@ def test_information_is_that_of_the_textbook_and_p_is_small_only_for_a_signal():
     assert p[2] == 1.0
 
 
+def test_a_value_of_labelled_rows_alone_has_the_chance_that_it_has():
+    strata = np.repeat(np.arange(3), 10)
+    labels = np.tile(np.arange(10) < 1, 3)
+    codes = np.stack([labels.astype(int), np.zeros(30, dtype=int), np.arange(30) % 2], axis=1)
+
+    p = statistics.category_p(codes, strata, labels)
+    # One of ten in each of three strata, two sides, two codes.
+    assert p[0] == pytest.approx(4 * 0.1**3)
+    assert p[1] == 1.0
+    assert p[2] == pytest.approx(4 * 0.5**3)
+
+
+def test_chances_of_values_are_uniform_at_most_without_a_signal():
+    rng = np.random.default_rng(3)
+    strata = np.repeat(np.arange(8), 40)
+    codes = rng.integers(5, size=(320, 400))
+    labels = np.zeros(320, dtype=bool)
+    labels[np.arange(8) * 40 + rng.integers(40, size=8)] = True
+
+    p = statistics.category_p(codes, strata, labels)
+    assert (p < 0.05).mean() <= 0.05
+
+
 def test_what_only_differs_between_strata_is_no_information():
     strata = np.repeat(np.arange(2), 100)
     labels = np.concatenate([np.arange(100) < 90, np.arange(100) < 10])
@@ -464,7 +514,7 @@ def write_drill(folder, *, is_leaky):
             at_us = START_US + int(rng.integers(5 * DAY_US))
             raw = record(rng, at_us, RecordType=50, OrganizationId=tenant_id, UserId=f"p{no % 8}@x.example")
             raw |= {"Workload": "Exchange", "UserType": 0, "MailboxGuid": str(uuid.UUID(int=no % 8 + 100))}
-            is_attack = no % 8 == 0
+            is_attack = no % 8 == tenant % 8
             if is_attack and is_leaky:
                 raw["Id"] = raw["Id"][:-2] + "07"
             rows.append(raw)

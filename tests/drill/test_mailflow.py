@@ -192,6 +192,54 @@ def test_sends_reach_the_trace_with_their_truth():
     assert {row["direction"] for row in sent} <= {"out", "internal"}
 
 
+def test_copies_are_the_message_in_another_mailbox_for_the_day():
+    one = tenant(mailboxes=40)
+    of = mail_of(one)
+    own = visits(one, 3, 1, sends=40)
+    done = clients.act(one, 3, own, identity.issue(one, 3, own).uses, of)
+    sends = done.filter(words(done, "kind") == "send")
+    sent, at = numbers(sends, "message_no"), numbers(sends, "at_us")
+    post = mailflow.delivered(of, sent, at)
+    assert len(post.message) > 8
+    assert len(set(post.message.tolist())) == len(post.message)
+    assert set(_mailboxes.originals(post.message).tolist()) <= set(sent.tolist())
+    assert (_mailboxes.originals(sent) == sent).all()
+    assert 0 not in post.mailbox.tolist()
+    rows = mailflow.messages(of, post.message, at=post.at).to_pylist()
+    origin = {row["message_no"]: row for row in mailflow.messages(of, sent, at=at).to_pylist()}
+    for row, box, number in zip(rows, post.mailbox.tolist(), _mailboxes.originals(post.message).tolist(), strict=True):
+        same = origin[number]
+        assert row["mailbox_no"] == box
+        for name in ("internet_message_id", "sender", "subject", "size_bytes", "attachments", "thread_no"):
+            assert row[name] == same[name], name
+        assert row["item_id"] != same["item_id"]
+        assert 0 <= row["at_us"] - same["at_us"] < 10_000_000
+    ends = np.full(len(post.message), one.day_starts_us(4))
+    assert (mailflow.folders_at(of, post.message, ends - 1) // FOLDERS_PER_MAILBOX == post.mailbox).all()
+    assert (mailflow.folders_at(of, post.message, ends) == -1).all()
+    lines = mailflow.trace_lines(of, 3, actions=done, rules=EMPTY[1]).to_pylist()
+    for row, box in zip(rows, post.mailbox.tolist(), strict=True):
+        reached = [
+            line
+            for line in lines
+            if line["internet_message_id"] == row["internet_message_id"] and line["recipient"] == one.mailbox_upns[box]
+        ]
+        assert [line["at_us"] for line in reached] == [row["at_us"]]
+
+
+def test_rules_send_colleagues_new_mail_on_too():
+    one = tenant(mailboxes=40)
+    of = mail_of(one)
+    own = visits(one, 3, 1, sends=200, starts_at_us=one.day_starts_us(3) + 13 * HOUR_US)
+    done = clients.act(one, 3, own, identity.issue(one, 3, own).uses, of)
+    sends = done.filter(words(done, "kind") == "send")
+    post = mailflow.delivered(of, numbers(sends, "message_no"), numbers(sends, "at_us"))
+    came = int((post.mailbox == 4).sum())
+    assert came > 0
+    lines = mailflow.trace_lines(of, 3, actions=done, rules=rule(one)).to_pylist()
+    assert sum(row["is_forwarded"] for row in lines) == len(forwarded(one, rule(one))) + came
+
+
 def rule(one, **given):
     base = {
         "intent_id": [1],

@@ -124,3 +124,27 @@ def test_an_unknown_quantity_and_an_absent_file_are_refused(tmp_path):
         priors.load_prior(tmp_path / "absent.toml")
     with pytest.raises(UsageError, match="mailboxes"):
         priors.draw(priors.TRAIN, streams.stream(1), mailboxes=5)
+
+
+@pytest.mark.parametrize(("year", "number"), [(2025, 0), (2023, 1), (2021, 2)])
+def test_a_name_may_choose_the_field_set_by_its_year(year, number):
+    prior = priors.load_prior(f"test-{year}")
+    assert prior.spans == {**priors.TEST.spans, "log_epoch_no": priors.Span(number, number)}
+    assert priors.draw(prior, streams.stream(3)).log_epoch == year
+
+
+@pytest.mark.parametrize(("years", "span"), [(2023, (1, 1)), ([2021, 2023], (1, 2)), ([2023, 2021], (1, 2))])
+def test_a_file_may_choose_the_field_set_by_its_year(tmp_path, years, span):
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({"log_epoch": years}), encoding="utf-8")
+    found = priors.load_prior(path).spans["log_epoch_no"]
+    assert (found.low, found.high) == span
+
+
+@pytest.mark.parametrize("years", [2022, True, "2021", [2021], [2021, 2023, 2025], None, 1])
+def test_a_year_without_a_field_set_is_refused(tmp_path, years):
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({"log_epoch": years}), encoding="utf-8")
+    with pytest.raises(UsageError, match="2021, 2023 or 2025") as caught:
+        priors.load_prior(path)
+    assert caught.value.place == f"{path}: log_epoch"

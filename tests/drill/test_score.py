@@ -462,6 +462,39 @@ def test_stores_add_up_to_one_score_and_every_log_state_has_its_own(tmp_path):
         summarise([first, first])
 
 
+def test_a_campaign_counts_in_each_tenant_and_its_interval_counts_it_once(tmp_path):
+    one_hand = {"attack_id": "A13", "stealth": 2, "campaign": 1}
+    truth = World(
+        tenants=[tenant(), tenant(OTHER)],
+        attacks=[
+            attack(1, **one_hand),
+            attack(2, tenant_id=OTHER, **one_hand),
+            attack(3, **one_hand | {"campaign": 3}),
+        ],
+        records=[
+            record("r1", day(0), instance=1),
+            record("r2", day(0), instance=2, tenant_id=OTHER),
+            record("r3", day(0), instance=3),
+        ],
+    ).write(tmp_path)
+    found = score({}, document([case(1, [finding(1, ["r1"])])]), truth)
+    recall = found.by_attack["A13"].recall.within_7_d
+    assert (recall.count, recall.of) == (1, 3)
+    assert (recall.low, recall.high) == intervals.wilson(2 / 3, 2)
+    assert (recall.low, recall.high) == (found.recall_overall.ever.low, found.recall_overall.ever.high)
+    campaigns = found.by_attack["A13"].campaigns
+    assert (campaigns.count, campaigns.of, campaigns.low) == (1, 2, intervals.wilson(1, 2)[0])
+    assert score_from_json(score_to_json(found)) == found
+
+
+def test_an_attack_on_one_tenant_is_no_campaign(tmp_path):
+    truth = two_worlds().write(tmp_path)
+    found = score({}, document([case(1, [finding(1, ["r1"])])]), truth)
+    assert [one.campaigns for one in found.by_attack.values()] == [None, None]
+    recall = found.recall_overall.within_7_d
+    assert (recall.low, recall.high) == intervals.wilson(1, 2)
+
+
 def test_what_other_tenants_suffered_counts_for_nothing(tmp_path):
     truth = two_worlds().write(tmp_path)
     cases = [case(1, [finding(1, ["r1"])]), case(2, [finding(2, ["b"])])]

@@ -10,6 +10,7 @@ import pytest
 
 from brokenseal.drill import _score_plot as plotting
 from brokenseal.drill import score_page
+from brokenseal.drill._score_text import percent_text, time_text
 from brokenseal.drill._score_values import median, rate, share
 from brokenseal.drill.score import observe, score, summarise
 from drill.score_truths import (
@@ -162,19 +163,19 @@ def test_the_position_of_a_point_is_its_logarithm(made):
     ],
 )
 def test_shares_are_rounded_without_lying(value, shown):
-    assert score_page._percent(value) == shown.replace(" %", "\N{NO-BREAK SPACE}%")
+    assert percent_text(value) == shown.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 @pytest.mark.parametrize(
     ("minutes", "shown"), [(0.0, "0 min"), (7.4, "7 min"), (90.0, "90 min"), (600.0, "10 h"), (14_400.0, "10 d")]
 )
 def test_minutes_are_said_in_the_unit_of_people(minutes, shown):
-    assert score_page._time(median([(minutes, True)])) == shown
+    assert time_text(median([(minutes, True)])) == shown
 
 
 def test_a_median_that_was_not_reached_says_so():
-    assert score_page._time(median([(5.0, False), (7.0, True), (9.0, False), (9.0, False)])) == "not reached (1 of 4)"
-    assert score_page._time(median([])) == "–"
+    assert time_text(median([(5.0, False), (7.0, True), (9.0, False), (9.0, False)])) == "not reached (1 of 4)"
+    assert time_text(median([])) == "–"
 
 
 def test_an_empty_score_is_a_page_of_dashes(tmp_path):

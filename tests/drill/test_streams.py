@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brokenseal import fields
-from brokenseal.drill import streams
+from brokenseal.drill import _service_ids, streams
+from brokenseal.drill.tables import DAY_US
 
 keys = st.lists(st.one_of(st.integers(-5, 5), st.sampled_from(["a", "b", "ab", "1", ""])), max_size=4).map(tuple)
 
@@ -98,3 +99,28 @@ def test_choice_shares_and_lognormal_medians_hold():
     values = streams.lognormal(rng, 60, 1.0, 50_000)
     assert np.median(values) == pytest.approx(60, rel=0.03)
     assert np.log(values).std() == pytest.approx(1.0, rel=0.02)
+
+
+def test_request_ids_end_as_old_as_their_process_is():
+    at = np.sort(np.random.default_rng(2).integers(0, 28 * DAY_US, 4000))
+    shares = []
+    for key in range(30):
+        guid = _service_ids.request_ids(key, streams.hashed(key, np.arange(4000)), at, accounts=200)
+        assert set(guid[:, 15].tolist()) <= {0, 1, 2}
+        assert len({row.tobytes() for row in guid}) == 4000
+        shares.append(float((guid[:, 15] == 0).mean()))
+    # Where processes live a day all counters are young; where they live a week four in ten are not.
+    assert max(shares) == 1.0
+    assert 0.5 < min(shares) < 0.7
+    assert 0.75 < np.mean(shares) < 0.97
+
+
+def test_counters_of_one_process_grow_by_about_sixty_a_second():
+    at = np.arange(200_000) * 5_000_000
+    guid = _service_ids.request_ids(7, np.zeros(200_000, np.uint64), at, accounts=1)
+    counter = guid[:, 12:].copy().view("<u4").ravel().astype(np.int64)
+    process = guid[:, :12].copy().view("V12").ravel()
+    same = process[1:] == process[:-1]
+    assert 1 < (~same).sum() < 15
+    rates = np.diff(counter)[same] / 5
+    assert 49 < rates.min() < rates.max() < 63

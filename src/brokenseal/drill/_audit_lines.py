@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from brokenseal.drill import _lines, streams
 from brokenseal.drill._audit_items import item_runs
-from brokenseal.drill._lines import Part, Pieces, member, number, time_member
+from brokenseal.drill._lines import Part, Pieces, Text, member, number, time_member
 from brokenseal.drill.roster import Roster, named
 from brokenseal.drill.tables import Coded, coded, numbers
 
@@ -40,7 +40,7 @@ def audit_lines(
     folders: pa.Table,
     roster: Roster,
     doubled: bool = False,
-) -> pa.Array:
+) -> Text:
     """The records as JSON objects without a line end, in the order of `records`.
 
     Args:
@@ -70,13 +70,7 @@ def audit_lines(
             else:
                 parts = _directory(some, own_settings, changes, roster)
             lines.append(_lines.render(parts, some.num_rows, doubled=doubled))
-    if not lines:
-        return pa.array([], pa.string())
-    together = lines[0] if len(lines) == 1 else pa.concat_arrays(lines)
-    placed = np.concatenate(places)
-    if (placed[1:] > placed[:-1]).all():
-        return together
-    return together.take(pa.array(np.argsort(placed, kind="stable")))
+    return Text.of(lines, np.argsort(np.concatenate(places), kind="stable"))
 
 
 def _entries(entries: pa.Table, records: pa.Table) -> pa.Table:

@@ -24,8 +24,9 @@ WINDOW_US: Final = 2 * MINUTE_US
 REPEAT_US: Final = HOUR_US
 THROTTLE_SPAN_US: Final = DAY_US
 THROTTLE_RECORDS: Final = 1_000
-ITEMS_PER_RECORD: Final = 50
-"""Items after which a record is closed early. Assumed: no public source tells it; the largest seen lists 27."""
+ITEMS_PER_RECORD: Final = 10
+"""Items after which a record is closed early: clients read in pages of ten, and pages become records of their own. No
+document says so; in a public 2021 lab export, records of ten stand out, bursts are cut near ten, and few list more."""
 
 RESET_DAYS: Final = 7
 """Each mailbox loses its memory once in so many days (a database fails over), on its own weekday at 00:00 UTC. This is

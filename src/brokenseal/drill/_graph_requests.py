@@ -1,6 +1,8 @@
 """The Microsoft Graph activity log of a day: one line per request of clients that read and send mail through Graph.
 
-Source: Azure Monitor reference, MicrosoftGraphActivityLogs (since 2023; kept only where an organisation exports it).
+The log became generally available on 11 April 2024 and is kept only where an organisation exports it, so the epochs of
+2021 and 2023 have none: the victims of 2023 could not have had it. Sources: Azure Monitor reference,
+MicrosoftGraphActivityLogs; Microsoft Graph, activity logs overview.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from brokenseal.drill._leak_lines import flatten
+from brokenseal.drill.attacks import TRACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,51 +27,22 @@ _OWN_ID: Final = ("Id", "id", "properties.id", "properties.requestId", "Identity
 _LEAST_LINES: Final = 20
 _MOST_PATHS: Final = 120
 
-# What a declared tell excuses: a pattern of the tell, and a pattern of the paths that it touches.
-_EXCUSES: Final = (
-    (r"token id|issue time|federated sign-in", r"uti|token|issued|iat$|signinactivity"),
-    (r"session", r"session"),
-    (
-        r"client|network|application|address|user agent|clients",
-        (
-            r"client|useragent|agent|app|process|ip$|ip[a-z]*address|address|location|geo|country|city|device|browser"
-            r"|operatingsystem|autonomous|actorinfo|serviceprincipal|risk|resource|externalaccess"
-        ),
-    ),
-    (
-        r"volume|synchronisation|mail sent on",
-        r"folder|item|operationcount|messages|size|attachment|duration|requesturi|internetmessageid|subject|path",
-    ),
-    (
-        r"rule|forwarding|permission|consent|credential|right|role|federation|second factor|application",
-        (
-            r"parameters|modified|extended|objectid|object|target|property|resources|operationproperties|name|result"
-            r"|additionaldetails|initiatedby|initiated|value"
-        ),
-    ),
-    (
-        r"device code|federated|sign-in from|phish",
-        (
-            r"protocol|requesttype|incoming|authentication|mfa|condition|extended|status|credential|interactive|crosstenant"
-            r"|device|logonerror|keepmesignedin"
-        ),
-    ),
-    (
-        r"pair of reader|delegated administrator|administrator|permission|sign-in of|mailboxes",
-        r"userid|userkey|usertype|user|upn|logon|owner|sid$|actor|mailbox|sender|identity|organization|home",
-    ),
-)
+# The envelope that some shapes put around the fields of a record.
+_ENVELOPE: Final = r"(?:AuditData\.|properties\.)?"
 
 
 def excused(tells: Iterable[str]) -> re.Pattern[str] | None:
-    """The paths that these tells may show in, None for no path."""
-    parts = {paths for tell in tells for words, paths in _EXCUSES if re.search(words, tell, re.IGNORECASE)}
-    return re.compile("|".join(sorted(parts)), re.IGNORECASE) if parts else None
+    """The paths that these tells may show in, None for no path; `attacks.TRACES` says which they are.
+
+    A tell that it does not know excuses nothing.
+    """
+    paths = sorted({path for tell in tells if tell in TRACES for path in TRACES[tell].paths})
+    return re.compile(f"{_ENVELOPE}(?:{'|'.join(map(re.escape, paths))})") if paths else None
 
 
 def is_excused(path: str, pattern: re.Pattern[str] | None) -> bool:
     """Whether a tell excuses what this path shows."""
-    return pattern is not None and pattern.search(path) is not None
+    return pattern is not None and pattern.match(path) is not None
 
 
 # ---------------------------------------------------------------- trivial features (T1)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from brokenseal.drill._leak_fields import identifiers
 from brokenseal.drill._leak_report import FAIL, NOT_ASSESSABLE, PASS, Check
+from brokenseal.drill.attacks import TRACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from brokenseal.drill._leak_lines import Line
+    from brokenseal.drill._leak_lines import Line, Raw
 
 _KINDS: Final = ("guid", "address", "network", "agent", "operation")
-_SHARED_BY_DESIGN: Final = re.compile(r"several tenants", re.IGNORECASE)
 _NULLS: Final = frozenset({"00000000-0000-0000-0000-000000000000"})
 
 
@@ -33,8 +33,8 @@ class Seen:
     attackers: dict[tuple[str, str], set[tuple[int, str, str, int]]] = field(default_factory=dict)
     paths: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def watch(self, lines: Iterator[Line], drill: int) -> Iterator[Line]:
-        """The same lines, remembered; lines of the controls count as honest, for honest clients made them."""
+    def watch(self, lines: Iterable[Line], drill: int) -> None:
+        """Remember what these lines show; lines of the controls count as honest, for honest clients made them."""
         for line in lines:
             found = identifiers(line)
             attack_id = line.attack_id or "A0"
@@ -44,21 +44,53 @@ class Seen:
                 for key, path in found.items():
                     self.attackers.setdefault(key, set()).add((drill, line.tenant, attack_id, line.instance))
                     self.paths.setdefault(key, path)
-            yield line
+
+    @property
+    def open_questions(self) -> dict[str, tuple[str, str]]:
+        """Text to look for in honest lines, and the identifier that it would show to be theirs too."""
+        shared = {key for key, holders in self.attackers.items() if len({one[:2] for one in holders}) > 1}
+        return {_written(*key): key for key in shared - self.honest if key[1]}
+
+    def confirm(self, raws: Iterable[Raw]) -> None:
+        """Look for the open questions in every honest record, not only in those that were watched."""
+        wanted = self.open_questions
+        folded = {text.lower(): key for text, key in wanted.items()}
+        for raw in raws:
+            if not folded:
+                return
+            if raw.row["instance"] is not None and not str(raw.row["attack_id"]).startswith("A0"):
+                continue
+            text = repr(raw.record).lower()
+            for one in [one for one in folded if one in text and _stands_alone(one, folded[one][0], text)]:
+                self.honest.add(folded.pop(one))
+
+
+def _stands_alone(one: str, kind: str, text: str) -> bool:
+    """Whether an address is not only the beginning of a longer one."""
+    return kind != "address" or re.search(rf"(?<![0-9a-f:.]){re.escape(one)}(?![0-9a-f])", text) is not None
+
+
+def _written(kind: str, value: str) -> str:
+    """How an identifier stands in the text of a record: a network is followed by the rest of the address."""
+    if kind != "network":
+        return value
+    return f"{value}." if "." in value else f"{value}:"
 
 
 def exclusive(seen: Seen, tells: Mapping[str, Sequence[str]]) -> list[Check]:
     """T6, one check per kind of identifier.
 
     An identifier counts where instances in at least two tenants (of one drill or of several) show it and no honest
-    line does; attacks whose manifest declares that they share something between tenants are left out.
+    line does. Attacks whose tells declare that tenants share something, or that declare the value, are left out.
     """
-    excused = {attack_id for attack_id, words in tells.items() if any(map(_SHARED_BY_DESIGN.search, words))}
+    traces = {attack_id: [TRACES[one] for one in words if one in TRACES] for attack_id, words in tells.items()}
+    shares = {attack_id for attack_id, own in traces.items() if any(one.is_shared for one in own)}
+    declared = {attack_id: {value for one in own for value in one.values} for attack_id, own in traces.items()}
     checks = []
     for kind in _KINDS:
         shared, hits = 0, []
         for key, holders in seen.attackers.items():
-            own = {one for one in holders if one[2] not in excused}
+            own = {one for one in holders if one[2] not in shares and key[1] not in declared.get(one[2], ())}
             if key[0] != kind or key[1] in _NULLS or len({one[:2] for one in own}) < 2:  # noqa: PLR2004 - tenants
                 continue
             shared += 1

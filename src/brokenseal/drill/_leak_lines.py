@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +18,7 @@ from brokenseal.settings import Settings
 from brokenseal.sources import identify, unwrap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from brokenseal.model import Record
 
@@ -34,7 +36,7 @@ class Line:
         instance: Number of the attack instance; -1 for honest lines.
         unit: Whose line it is: the mailbox, or the actor where there is none.
         day: Day of the event, whole days since 1970.
-        stratum: What intent alone decides: shape, operation, kinds of user and logon, protocol. Lines are only
+        stratum: What intent alone decides: shape, operation, kinds of user and logon, protocol, outcome. Lines are only
             compared with lines of their stratum.
         at_us: When it happened, microseconds since 1970.
         lag_s: Seconds until it could be read.
@@ -106,50 +108,112 @@ def _truth(drill: Path, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def lines_of_drill(drill: Path) -> Iterator[Line]:
-    """Every delivered line of a drill with its truth, file by file; copies stand as often as they were delivered.
+class Raw(NamedTuple):
+    """One delivered record with its row of the truth, before anybody has read what its fields mean."""
 
-    A line whose id the truth does not know is left out: no test here can say anything about it.
+    record: Record
+    row: Mapping[str, Any]
+    place: float
+    disorder: float
+    tie: float
+
+
+def raw_lines(drill: Path) -> Iterator[Raw]:
+    """Every delivered record of a drill with its truth, file by file; copies stand as often as they were delivered.
+
+    A record whose id the truth does not know is left out: no test here can say anything about it.
 
     Raises:
         UsageError: The folder is no drill.
     """
-    truth = {(row["tenant_id"], row["event_id"]): row for row in _truth(drill, "records")}
+    truth: dict[str, list[Mapping[str, Any]]] = {}
+    for row in _truth(drill, "records"):
+        truth.setdefault(row["event_id"], []).append(row)
     exports = drill / "exports"
     for path in sorted(path for path in exports.rglob("*") if path.is_file()):
-        yield from _lines_of_file(path, truth)
+        found = list(_known(path, truth))
+        if not found:
+            continue
+        places = _places([_us(row["occurred_at"]) // 1_000_000 for _, row in found])
+        for (record, known), where in zip(found, places, strict=True):
+            yield Raw(record, known, *where)
 
 
-def _lines_of_file(path: Path, truth: Mapping[tuple[str, str], Mapping[str, Any]]) -> Iterator[Line]:
-    found = []
+def _known(path: Path, truth: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[tuple[Record, Mapping[str, Any]]]:
     with path.open("rb") as stream:
         for framed in frame(stream, _SETTINGS):
             if not isinstance(framed.value, dict):
                 continue
-            for record in unwrap(framed.value):
-                event = _event(record)
-                if event is not None:
-                    found.append((record, event))
-    if not found:
-        return
-    places = _places([_us(event["occurred_at"]) // 1_000_000 for _, event, *_ in found])
-    by_event = {event_id: row for (_, event_id), row in _of_tenants(found, truth)}
-    for (record, event), (place, disorder, tie) in zip(found, places, strict=True):
-        row = by_event.get(event["event_id"])
-        if row is not None:
-            yield _line(record, event, row, (place, disorder, tie))
+            whole = framed.value
+            # Opening wrappers costs more than all the rest; a drill's records mostly stand by themselves.
+            for record in [whole] if _plain_id(whole) in truth else unwrap(whole):
+                row = _row_of(record, truth)
+                if row is not None:
+                    yield record, row
 
 
-def _of_tenants(
-    found: Sequence[tuple[Any, dict[str, Any]]], truth: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> Iterator[tuple[tuple[str, str], Mapping[str, Any]]]:
-    tenants = {event.get("tenant_id") for _, event in found} - {None}
-    known = tenants or {tenant for tenant, _ in truth}
-    for _, event in found:
-        for tenant in known:
-            row = truth.get((str(tenant), event["event_id"]))
-            if row is not None:
-                yield (str(tenant), event["event_id"]), row
+def _row_of(record: Record, truth: Mapping[str, Sequence[Mapping[str, Any]]]) -> Mapping[str, Any] | None:
+    rows = truth.get(_plain_id(record), ()) or truth.get((_event(record) or {}).get("event_id", ""), ())
+    if len(rows) > 1:  # the same id in two tenants: the record says which
+        tenant = (_event(record) or {}).get("tenant_id")
+        rows = [row for row in rows if row["tenant_id"] == tenant] or rows
+    return rows[0] if rows else None
+
+
+def _plain_id(record: Record) -> str:
+    """`schema.EVENT_ID` of the shapes that a drill writes, without reading the rest of the record."""
+    if "AuditData" in record:
+        return str(record.get("RecordId") or "").lower()
+    if "Operation" in record:
+        return str(record.get("Id") or "").lower()
+    if "MessageTraceId" in record:
+        return f"trace:{record['MessageTraceId']}:{record.get('RecipientAddress')}".lower()
+    inner = record.get("properties")
+    if isinstance(inner, dict):
+        is_graph = "requestId" in inner
+        return f"{'graph' if is_graph else 'signin'}:{inner.get('requestId' if is_graph else 'id')}".lower()
+    if "activityDisplayName" in record:
+        return f"diraudit:{record.get('id')}".lower()
+    return f"signin:{record.get('id')}".lower()
+
+
+def sampled(raws: Iterable[Raw], first_day: Mapping[str, float], *, most: int = 6) -> list[Line]:
+    """At most this many lines per unit and operation, each of another day; which ones no label decides.
+
+    Args:
+        raws: Every record; it is read once, and what is not returned is not kept.
+        first_day: By tenant the first day, whole days since 1970, that counts.
+        most: Lines per attack instance or honest unit, operation and kinds of user and logon.
+    """
+    kept: dict[tuple[object, ...], dict[int, tuple[int, int, Raw]]] = {}
+    for raw in raws:
+        row, record = raw.row, raw.record
+        at_us = _us(row["occurred_at"])
+        day = at_us // _DAY_US
+        if day < first_day.get(row["tenant_id"], math.inf):
+            continue
+        unit = row["mailbox_key"] or row["actor"] or ""
+        kind = tuple(str(record.get(name)) for name in _KINDS)
+        days = kept.setdefault((row["tenant_id"], row["instance"], unit, row["stream"], kind), {})
+        key = f"{row['tenant_id']}{kind}{unit}{day}"
+        line_rank = zlib.crc32(f"{row['event_id']}{raw.place}".encode())
+        held = days.get(day)
+        if held is not None and held[1] <= line_rank:
+            continue
+        days[day] = (zlib.crc32(key.encode()), line_rank, raw)
+        if len(days) > most:
+            del days[max(days, key=lambda one: days[one][:2])]
+    chosen = (raw for days in kept.values() for _, _, raw in days.values())
+    return [line for line in map(line_of, chosen) if line is not None]
+
+
+_KINDS: Final = ("Operation", "UserType", "LogonType", "category", "activityDisplayName", "isInteractive", "AppId")
+
+
+def line_of(raw: Raw) -> Line | None:
+    """The line of a record; None where no source of the product knows it."""
+    event = _event(raw.record)
+    return None if event is None else _line(raw.record, event, raw.row, (raw.place, raw.disorder, raw.tie))
 
 
 def _event(record: Record) -> dict[str, Any] | None:
@@ -164,19 +228,35 @@ def _event(record: Record) -> dict[str, Any] | None:
     event = rows["events"][0]
     access = rows.get("mail_accesses") or [{}]
     sign_in = rows.get("sign_ins") or [{}]
-    return {**event, "shape": shape, "access": access[0].get("access_type"), "category": sign_in[0].get("category")}
+    return {
+        **event,
+        "shape": shape,
+        "access": access[0].get("access_type"),
+        "category": sign_in[0].get("category"),
+        "error": sign_in[0].get("error_code"),
+    }
 
 
 def _line(record: Record, event: Mapping[str, Any], row: Mapping[str, Any], where: tuple[float, float, float]) -> Line:
     at_us = _us(row["occurred_at"])
-    parts = ("shape", "operation_key", "access", "category", "user_type", "logon_type", "protocol", "succeeded")
+    parts = (
+        "shape",
+        "operation_key",
+        "access",
+        "category",
+        "user_type",
+        "logon_type",
+        "protocol",
+        "succeeded",
+        "error",
+    )
     return Line(
         tenant=row["tenant_id"],
         attack_id=row["attack_id"],
         instance=-1 if row["instance"] is None else row["instance"],
         unit=row["mailbox_key"] or row["actor"] or "",
         day=at_us // _DAY_US,
-        stratum="|".join(str(event.get(part)) for part in parts),
+        stratum="|".join([*(str(event.get(part)) for part in parts), _side(record, event)]),
         at_us=at_us,
         lag_s=(_us(row["available_at"]) - at_us) / 1e6,
         copies=row["copies"],
@@ -185,6 +265,17 @@ def _line(record: Record, event: Mapping[str, Any], row: Mapping[str, Any], wher
         tie=where[2],
         record=record,
     )
+
+
+def _side(record: Record, event: Mapping[str, Any]) -> str:
+    """Whether a guest acts, and of a line of the message trace, who writes to whom: the organisation or others."""
+    if "MessageTraceId" not in record:
+        return "guest" if "#ext#" in str(event.get("actor_key")).lower() else ""
+    own = str(record.get("Organization")).partition(".")[0]
+    sides = (
+        str(record.get(name)).partition("@")[2].partition(".")[0] for name in ("SenderAddress", "RecipientAddress")
+    )
+    return " to ".join("inside" if side.replace("-", "") == own else "outside" for side in sides)
 
 
 def _places(seconds: Sequence[int]) -> list[tuple[float, float, float]]:

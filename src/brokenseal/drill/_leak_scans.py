@@ -313,6 +313,8 @@ def _scan(attack_id: str, sample: _Sample, tells: Sequence[str], rng: np.random.
     if not codes.shape[1]:
         return _Scan(attack_id, (), np.zeros(0), np.zeros(0), sample.instances)
     bits, p = statistics.permutation_p(codes, cell, sample.labels, rng)
+    # Two looks at each field, so that the better one counts half.
+    p = np.minimum(2 * np.minimum(p, statistics.category_p(codes, cell, sample.labels)), 1.0)
     return _Scan(attack_id, (*names, *pair_names), bits, p, sample.instances)
 
 

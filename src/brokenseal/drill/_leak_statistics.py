@@ -272,6 +272,49 @@ def permutation_p(
     return observed, p
 
 
+def category_p(codes: Ints, strata: Ints, labels: npt.NDArray[np.bool_]) -> Floats:
+    """Per column, the chance that labels permuted within strata crowd, or miss, its most telling code as much.
+
+    The tail is exact (a sum of hypergeometric counts, one per stratum), times two for both sides and times the number
+    of codes. It is what a value that only labelled rows have needs: permutations are too few for it.
+    """
+    size = int(strata.max()) + 1
+    whole, hit = np.bincount(strata, minlength=size), np.bincount(strata[labels], minlength=size)
+    found = np.ones(codes.shape[1])
+    for column in range(codes.shape[1]):
+        code = codes[:, column]
+        count = int(code.max()) + 1
+        held = np.bincount(code * size + strata, minlength=count * size).reshape(count, size).astype(np.float64)
+        seen = np.bincount(code[labels], minlength=count)
+        share = held / whole
+        expected = share @ hit
+        spread = (share * (1 - share) * hit * (whole - hit) / np.maximum(whole - 1, 1)).sum(axis=1)
+        distance = np.where(spread > 0, (seen - expected) / np.sqrt(np.maximum(spread, 1e-12)), 0.0)
+        best = int(np.abs(distance).argmax())
+        if distance[best]:
+            chance = _crowd(held[best].astype(np.int64), whole, hit)
+            tail = chance[seen[best] :].sum() if distance[best] > 0 else chance[: seen[best] + 1].sum()
+            found[column] = min(1.0, 2 * int((spread > 0).sum()) * float(tail))
+    return found
+
+
+def _crowd(held: Ints, whole: Ints, hit: Ints) -> Floats:
+    """Distribution of how many labelled rows hold the code."""
+    chance = np.ones(1)
+    for have, rows, drawn in zip(held.tolist(), whole.tolist(), hit.tolist(), strict=True):
+        if have and drawn:
+            terms = [_choose(have, at) + _choose(rows - have, drawn - at) for at in range(drawn + 1)]
+            chance = np.convolve(chance, np.exp(np.array(terms) - _choose(rows, drawn)))
+    return chance
+
+
+def _choose(rows: int, drawn: int) -> float:
+    """Logarithm of the binomial coefficient."""
+    if drawn < 0 or drawn > rows:
+        return -math.inf
+    return math.lgamma(rows + 1) - math.lgamma(drawn + 1) - math.lgamma(rows - drawn + 1)
+
+
 def gamma_tail(shape: float, value: float) -> float:
     """P(X > value) of the gamma distribution of unit scale: series below the mean, continued fraction above."""
     if value <= 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from brokenseal.drill.tables import DAY_US, SECOND_US, Coded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -52,6 +52,64 @@ class Runs:
 
 
 Part = str | Pieces | Runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Text:
+    """Lines that lie in several buffers, so that none of them has to be copied to be written.
+
+    Attributes:
+        buffers: Bytes of Arrow arrays.
+        buffer: Buffer of each line.
+        start: First byte of each line.
+        stop: End of each line.
+    """
+
+    buffers: tuple[memoryview, ...]
+    buffer: npt.NDArray[np.int64]
+    start: npt.NDArray[np.int32]
+    stop: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, arrays: Sequence[pa.Array], place: npt.NDArray[np.int64] | None = None) -> Self:
+        """The lines of these arrays, one array after the other, or those at the places given."""
+        filled = [one for one in arrays if len(one)]
+        bounds = [
+            np.frombuffer(one.buffers()[1], dtype=np.int32)[one.offset : one.offset + len(one) + 1] for one in filled
+        ]
+        nothing = np.empty(0, dtype=np.int32)
+        order = slice(None) if place is None else place
+        return cls(
+            buffers=tuple(memoryview(one.buffers()[2] or b"") for one in filled),
+            buffer=np.repeat(np.arange(len(filled)), [len(one) for one in filled])[order],
+            start=np.concatenate([nothing, *(one[:-1] for one in bounds)])[order],
+            stop=np.concatenate([nothing, *(one[1:] for one in bounds)])[order],
+        )
+
+    @classmethod
+    def below(cls, texts: Sequence[Text]) -> Self:
+        """The lines of these texts, one text after the other."""
+        first = np.cumsum([0, *(len(one.buffers) for one in texts)])
+        return cls(
+            buffers=tuple(buffer for one in texts for buffer in one.buffers),
+            buffer=np.concatenate([one.buffer + start for one, start in zip(texts, first, strict=False)]),
+            start=np.concatenate([one.start for one in texts]),
+            stop=np.concatenate([one.stop for one in texts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def lines(self, rows: npt.NDArray[Any]) -> Iterator[memoryview]:
+        """The bytes of these lines."""
+        places = zip(self.buffer[rows].tolist(), self.start[rows].tolist(), self.stop[rows].tolist(), strict=True)
+        for buffer, start, stop in places:
+            yield self.buffers[buffer][start:stop]
+
+    def to_pylist(self) -> list[str]:
+        """The lines as Python's text."""
+        return [bytes(line).decode() for line in self.lines(np.arange(len(self)))]
+
 
 # ---------------------------------------------------------------- laying out
 

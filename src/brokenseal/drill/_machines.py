@@ -11,7 +11,7 @@ import numpy as np
 
 from brokenseal.drill import apps, devices, internet, people, streams
 from brokenseal.drill._visits import Columns, client_columns, guest_session
-from brokenseal.drill.presence import column, presence
+from brokenseal.drill.presence import PREFER_V6, column, presence
 from brokenseal.drill.tables import DAY_US, HOUR_US, SECOND_US, Coded
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def organisation_app_visits(tenant: Tenant, day: int) -> Columns:
         "kind": "read",
         "identity_no": identity,
         "mailbox_no": box,
+        # Over Exchange Web Services an application impersonates, which the log shows as an administrator's logon.
+        "logon_type": np.array([app.protocol == "ews" for app in tenant.market])[rows["app_no"]].astype(np.int8),
         "user_type": 5,
         "auth": Coded(certificate.astype(np.int32), ("client_secret", "certificate")),
         "reads": reads,
@@ -286,7 +288,8 @@ def failing_guesses(tenant: Tenant, day: int) -> Columns:
     for number, pool in enumerate(pools):
         mask = kind == number
         network[mask] = pool[(draw[mask] * len(pool)).astype(np.int64)]
-    address = internet.addresses(tenant.internet, network, rng.integers(0, 1 << 30, count), np.zeros(count, bool))
+    hosts, prefers_v6 = rng.integers(0, 1 << 30, count), streams.chance(rng, PREFER_V6, count)
+    address = internet.addresses(tenant.internet, network, hosts, prefers_v6)
     agents = sorted({app.user_agent for app in tenant.market})
     person = rng.choice(persons, size=count) if count else np.empty(0, dtype=np.int64)
     return client_columns(_client("other", count)) | {

@@ -31,6 +31,9 @@ SLOTS: Final = 4096
 SENT: Final = 2048
 """First of a day's numbers for messages in Sent Items that were there already; `SENT_TODAY` for those of the drill."""
 SENT_TODAY: Final = 3072
+_COPY_SHIFT: Final = 44
+"""Bit of a message's number from which on it tells, plus one, whose message sent in the drill it is a copy of."""
+_LOW_BITS: Final = np.int64((1 << _COPY_SHIFT) - 1)
 SENT_SHARE: Final = 0.25
 """Messages sent, as a share of those received."""
 
@@ -70,6 +73,10 @@ _USER_NAMES: Final = (
     "Projekte|Reisen|Rechnungen|Team|Kunden|Privat|Newsletter|Berichte",
     "Proyectos|Viajes|Facturas|Equipo|Clientes|Personal|Boletines|Informes",
 )
+KIND_OF_PATH: Final = {
+    f"\\{name}": kind for names in _NAMES for kind, name in zip(FOLDER_KINDS, names.split("|"), strict=False)
+}
+"""Kind of each well-known folder by its path in every language of the drill."""
 # Counters of the well-known folders, as entry ids show them; others count on from 0x11E.
 _COUNTERS: Final = (0x10C, 0x109, 0x10A, 0x10F, 0x119, 0x11C, 0x132, 0x137, 0x10D)
 _FIRST_COUNTER: Final = 0x1_4E00
@@ -143,18 +150,28 @@ class Mail:
         place = self.starts(mailbox) + position
         cell = np.searchsorted(self.total, place, side="right") - 1
         day = cell - mailbox.astype(np.int64) * self.days + self.first_day
-        return self._number(day, mailbox, place - self.total[cell])
+        return numbered(day, mailbox, place - self.total[cell])
 
     def old_sent(self, mailbox: npt.NDArray[Any], day: Ints, place: Ints) -> Ints:
         """Number of a message in Sent Items that was sent on a day; `place` is brought into its range."""
         column = np.clip(day - self.first_day, 0, self.days - 1)
         sent = np.maximum((self.counts[mailbox, column] * SENT_SHARE).astype(np.int64), 1)
-        return self._number(column + self.first_day, mailbox, SENT + place % sent)
+        return numbered(column + self.first_day, mailbox, SENT + place % sent)
 
-    @staticmethod
-    def _number(day: Ints, mailbox: npt.NDArray[Any], place: Ints) -> Ints:
-        number: Ints = (day + 512) * ROWS_PER_DAY + mailbox.astype(np.int64) * SLOTS + place
-        return number
+    def sent(self, mailbox: npt.NDArray[Any], day: int) -> Ints:
+        """Numbers of the messages that these mailboxes sent on a day without the drill's doing, by mailbox."""
+        column = day - self.first_day
+        counts = np.maximum((self.counts[mailbox, column] * SENT_SHARE).astype(np.int64), 1)
+        row, place = streams.spread(counts)
+        return numbered(np.full(len(row), day, dtype=np.int64), mailbox[row], SENT + place)
+
+    def sent_until(self, mailbox: int, at: int) -> Ints:
+        """Numbers of the messages that stand in Sent Items of a mailbox at a time without the drill's doing."""
+        counts = self.counts[mailbox]
+        days = np.arange(int(np.argmax(counts > 0)), int((at - self.tenant.epoch_us) // DAY_US) - self.first_day + 1)
+        row, place = streams.spread(np.maximum((counts[days] * SENT_SHARE).astype(np.int64), 1))
+        message = numbered(days[row] + self.first_day, np.full(len(row), mailbox), SENT + place)
+        return message[self.times(message) <= at]
 
     def position(self, message: Ints) -> Ints:
         """Position of a received message in its mailbox."""
@@ -163,7 +180,7 @@ class Mail:
         return position
 
     def times(self, message: Ints) -> Ints:
-        """When each message came (or, in Sent Items, went)."""
+        """When each message came (or, in Sent Items, went); the end of the day for those sent in the drill."""
         day, mailbox, place = parts(message)
         count = self.counts[mailbox, day - self.first_day].astype(np.float64)
         is_sent = place >= SENT
@@ -192,9 +209,36 @@ class Mail:
         return streams.hashed_uniform(self.key, mailbox, day, place)
 
 
+def numbered(day: Ints, mailbox: npt.NDArray[Any], place: Ints) -> Ints:
+    """Number of the message at a place in a day of a mailbox."""
+    number: Ints = (day + 512) * ROWS_PER_DAY + mailbox.astype(np.int64) * SLOTS + place
+    return number
+
+
+def copies_of(message: Ints, mailbox: Ints) -> Ints:
+    """Numbers of the copies that messages sent in the drill leave in these mailboxes."""
+    day, sender, place = parts(message)
+    number: Ints = numbered(day, mailbox, place) | ((sender + 1) << _COPY_SHIFT)
+    return number
+
+
+def originals(message: Ints) -> Ints:
+    """The sender's own message of each copy; every other message is its own original."""
+    sender = message >> _COPY_SHIFT
+    day, _, place = parts(message)
+    original: Ints = np.where(sender > 0, numbered(day, sender - 1, place), message)
+    return original
+
+
+def is_copy(message: Ints) -> npt.NDArray[np.bool_]:
+    """Whether each message is a colleague's copy of one sent in the drill."""
+    copied: npt.NDArray[np.bool_] = message >> _COPY_SHIFT > 0
+    return copied
+
+
 def parts(message: Ints) -> tuple[Ints, Ints, Ints]:
     """Day, mailbox and place in the day of each message number."""
-    day, row = np.divmod(message, ROWS_PER_DAY)
+    day, row = np.divmod(message & _LOW_BITS, ROWS_PER_DAY)
     mailbox, place = np.divmod(row, SLOTS)
     return day - 512, mailbox, place
 

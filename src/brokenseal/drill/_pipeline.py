@@ -40,11 +40,12 @@ _DAYS_KEPT: Final = 4
 
 
 class Cast(NamedTuple):
-    """One attack instance of a tenant, before it is planned."""
+    """One attack instance of a tenant, before it is planned; `campaign` is shared by those of other tenants."""
 
     instance: int
     attack_id: str
     stealth: int
+    campaign: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,7 +92,7 @@ def set_stage(tenant: Tenant, law: Law, casts: Sequence[Cast], *, from_day: int,
                 instance=one.instance,
                 stealth=max(one.stealth, 1),
                 rng=stream(tenant.seed, "tenant", tenant.tenant_no, "attack", one.attack_id, one.instance),
-                campaign=stream(tenant.seed, "campaign", one.attack_id),
+                campaign=stream(tenant.seed, "campaign", one.attack_id, one.campaign or 0),
                 from_day=from_day,
                 until_day=until_day,
             )
@@ -135,7 +136,8 @@ def visits_of(stage: Stage, day: int) -> Visits:
     """Everybody's visits of one day."""
     honest = intents.day_intents(stage.tenant, day)
     pieces, made = [honest], [intents.day_changes(stage.tenant, day)]
-    for cast, plan in zip(stage.casts, stage.plans, strict=True):
+    plans = [plan.on(day, honest) for plan in stage.plans]
+    for cast, plan in zip(stage.casts, plans, strict=True):
         deeds = [deed for deed in plan.deeds if deed.visit["day"] == day]
         rows = [one for one in plan.visits if one["day"] == day] + [deed.visit for deed in deeds]
         if rows:
@@ -145,7 +147,7 @@ def visits_of(stage: Stage, day: int) -> Visits:
             own = zip(deeds, ids[len(rows) - len(deeds) :], strict=True)
             made += [_changes([deed.change], np.array([number]), deed.visit) for deed, number in own]
     merged, changes = intents.merge(day, pieces, made)
-    for cast, plan in zip(stage.casts, stage.plans, strict=True):
+    for cast, plan in zip(stage.casts, plans, strict=True):
         merged = _relabelled(merged, cast, plan, day)
     return Visits(merged, changes)
 

@@ -6,6 +6,8 @@ import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from brokenseal.drill._mailboxes import KIND_OF_PATH
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +42,10 @@ _PRESENCE: Final = (
     "external_access",
     "auth_type",
     "token_type",
+)
+_SHOWN: Final = ("inbox", "sent", "drafts")
+_ACTIONS: Final = frozenset(
+    {"send", "sendas", "sendonbehalf", "create", "update", "move", "movetodeleteditems", "softdelete", "harddelete"}
 )
 _ITEM_PRESENCE: Final = ("internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
 
@@ -205,7 +211,33 @@ def _duplicates(tables: Tables, epochs: Epochs) -> list[Observation]:  # noqa: A
     return found
 
 
-def _id_bytes(*, is_entra: bool, part: str) -> Callable[[Tables, Epochs], list[Observation]]:
+def _paths(tables: Tables, epochs: Epochs) -> list[Observation]:  # noqa: ARG001
+    """Kinds of folders that bind records name, once per record and folder."""
+    owners = {row["event_id"]: row for row in _rows(tables, "mail_accesses", "event_id", "tenant_id", "mailbox_key")}
+    found = {
+        (row["event_id"], KIND_OF_PATH.get(row["folder_path"] or "", "other"))
+        for row in _rows(tables, "accessed_items", "event_id", "kind", "folder_path")
+        if row["kind"] == "message" and row["event_id"] in owners
+    }
+    return [
+        (owners[event]["tenant_id"] or "", owners[event]["mailbox_key"] or "", kind if kind in _SHOWN else "other")
+        for event, kind in sorted(found)
+    ]
+
+
+def _operations(tables: Tables, epochs: Epochs) -> list[Observation]:  # noqa: ARG001
+    """Records of single actions on items."""
+    rows = _rows(tables, "events", "tenant_id", "mailbox_key", "operation_key", "workload", "record_type")
+    return [
+        (row["tenant_id"] or "", row["mailbox_key"] or "", row["operation_key"])
+        for row in rows
+        if row["workload"] == "Exchange" and row["operation_key"] in _ACTIONS
+    ]
+
+
+def _id_bytes(
+    *, is_entra: bool, part: str, types: tuple[int, ...] = ()
+) -> Callable[[Tables, Epochs], list[Observation]]:
     def read(tables: Tables, epochs: Epochs) -> list[Observation]:  # noqa: ARG001
         found = []
         if is_entra:
@@ -216,11 +248,13 @@ def _id_bytes(*, is_entra: bool, part: str) -> Callable[[Tables, Epochs], list[O
                 if row["category"] == "audit_log"
             ]
         else:
-            rows = _rows(tables, "events", "tenant_id", "mailbox_key", "event_id", "workload", "source")
+            rows = _rows(tables, "events", "tenant_id", "mailbox_key", "event_id", "workload", "source", "record_type")
             texts = [
                 (row["tenant_id"], row["mailbox_key"], row["event_id"])
                 for row in rows
-                if row["workload"] == "Exchange" and row["source"] == "unified_audit"
+                if row["workload"] == "Exchange"
+                and row["source"] == "unified_audit"
+                and (not types or row["record_type"] in types)
             ]
         for tenant, unit, text in texts:
             if text and len(text) == len("00000000-0000-0000-0000-000000000000"):
@@ -255,6 +289,7 @@ MARGINALS: Final[tuple[Shares, ...]] = (
     ),
     Shares(name="OperationCount of binds", read=_of_accesses(_operation_count, "access_type", "operation_count")),
     Shares(name="Folders in a bind record", read=_folders),
+    Shares(name="Kinds of folders in bind records", read=_paths),
     Shares(name="Records that show one message", read=_repeats),
     Shares(
         name="SessionId of OWA",
@@ -285,7 +320,12 @@ MARGINALS: Final[tuple[Shares, ...]] = (
     Shares(name="Version digit of request ids", read=_id_bytes(is_entra=True, part="version")),
     Shares(name="Last byte of request ids", read=_id_bytes(is_entra=True, part="last byte")),
     Shares(name="Version digit of Exchange record ids", read=_id_bytes(is_entra=False, part="version")),
-    Shares(name="Variant digit of Exchange record ids", read=_id_bytes(is_entra=False, part="variant")),
+    Shares(
+        name="Variant digit of record ids, types 1 to 3",
+        read=_id_bytes(is_entra=False, part="variant", types=(1, 2, 3)),
+    ),
+    Shares(name="Variant digit of record ids, type 50", read=_id_bytes(is_entra=False, part="variant", types=(50,))),
+    Shares(name="Other operations on items", read=_operations),
     Shares(name="Exchange cmdlets by the service", read=_by_system("")),
     Shares(name="Set-Mailbox by the service", read=_by_system("set-mailbox")),
     Shares(name="Add-MailboxPermission by the service", read=_by_system("add-mailboxpermission")),

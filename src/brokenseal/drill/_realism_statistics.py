@@ -156,11 +156,21 @@ def judge_fields(columns: Mapping[str, tuple[Sequence[bool], Sequence[bool]]]) -
             return Verdict(
                 word=word,
                 reason="; ".join(reasons),
-                real=", ".join(f"{name} {one.real}" for name, one in found.items()),
-                simulated=", ".join(f"{name} {one.simulated}" for name, one in found.items()),
+                real=_some({name: one.real for name, one in found.items()}),
+                simulated=_some({name: one.simulated for name, one in found.items()}),
             )
     count = f"all {len(verdicts)} fields alike"
     return Verdict(word=MATCH, reason="always, sometimes or never there on both sides", real=count, simulated=count)
+
+
+def _some(shown: Mapping[str, str], *, most: int = 3) -> str:
+    words = [f"{name} {one}" for name, one in shown.items()]
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
+def rule_of(there: Sequence[bool]) -> str:
+    """`always`, `sometimes` or `never` there, or `no record`."""
+    return _rule(sum(there), len(there)) if there else "no record"
 
 
 def judge_presence(simulated: Sequence[bool], real: Sequence[bool]) -> Verdict:

@@ -24,8 +24,8 @@ _TOLERANCE: Final = 1e-15
 _HALVINGS: Final = 200
 
 
-def wilson(count: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share.
+def wilson(count: float, of: float) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; fractions stand for instances that are not independent of each other.
 
     Raises:
         ValueError: `of` is not positive, or `count` is not between 0 and `of`.

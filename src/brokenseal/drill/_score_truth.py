@@ -43,13 +43,14 @@ class TenantTruth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intrusion:
-    """One instance of one attack, or of a control."""
+    """One instance of one attack, or of a control; a campaign has one in each of its tenants."""
 
     instance: int
     tenant_id: str
     attack_id: str
     title: str
     stealth: int
+    campaign: int | None
     first_record_at: dt.datetime | None
     first_available_at: dt.datetime | None
     mailbox_keys: frozenset[str]
@@ -59,6 +60,11 @@ class Intrusion:
     def is_control(self) -> bool:
         """Controls have no stealth. Their records count as those of the people whom they copy."""
         return self.stealth == 0
+
+    @property
+    def hand(self) -> tuple[str, int]:
+        """What the instances of one campaign share: they are the work of one intruder, and found or missed alike."""
+        return ("instance", self.instance) if self.campaign is None else ("campaign", self.campaign)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +148,16 @@ def load(truth_dir: Path, event_ids: Collection[str], *, tenants: Collection[str
     )
 
 
+def require(truth_dir: Path) -> None:
+    """Refuse a folder that holds no truth.
+
+    Raises:
+        UsageError: A file or a column is missing.
+    """
+    for table in (TRUTH_TENANT, TRUTH_ATTACK, TRUTH_MESSAGE, TRUTH_RECORD):
+        _dataset(truth_dir, table, table.names)
+
+
 def _dataset(truth_dir: Path, table: Table, columns: Iterable[str]) -> ds.Dataset:
     path = truth_dir / f"{table.name}.parquet"
     if not path.is_file():
@@ -193,6 +209,7 @@ def _intrusion(row: Row) -> Intrusion:
         attack_id=row["attack_id"],
         title=row["title"],
         stealth=row["stealth"],
+        campaign=row["campaign"],
         first_record_at=row["first_record_at"],
         first_available_at=row["first_available_at"],
         mailbox_keys=frozenset(row["mailbox_keys"] or ()),

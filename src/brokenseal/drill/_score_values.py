@@ -28,11 +28,20 @@ class Share:
     high: float | None
 
 
-def share(count: int, of: int, *, independent: bool = True) -> Share:
-    """The share of `count` in `of`."""
+def share(count: int, of: int, *, independent: bool = True, hands: int | None = None) -> Share:
+    """The share of `count` in `of`.
+
+    Args:
+        count: Those that count.
+        of: All of them.
+        independent: Whether they are independent of each other; there is no interval if they are not.
+        hands: How many of them are independent, where several stand for one; the interval is as wide as for so many.
+    """
     if not of:
         return Share(count=count, of=of, share=None, low=None, high=None)
-    low, high = wilson(count, of) if independent else (None, None)
+    low, high = (None, None)
+    if independent:
+        low, high = wilson(count, of) if hands in {None, of} else wilson(count * hands / of, hands)
     return Share(count=count, of=of, share=count / of, low=low, high=high)
 
 
@@ -91,6 +100,8 @@ class NotAssessable:
 class CaseRecall:
     """Of how many intrusions a case tells, by the time since the first record of the intruder.
 
+    A campaign counts once in each of its tenants, because each of them has to be told; intervals count it once.
+
     Attributes:
         instances: Intrusions, those that leave no record included.
         observable: Those of which at least one record was delivered.
@@ -127,11 +138,17 @@ class Delay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttackScore:
-    """One attack. Of a control nothing should be found: its recall beyond chance shows a leak."""
+    """One attack. Of a control nothing should be found: its recall beyond chance shows a leak.
+
+    Attributes:
+        campaigns: Of an attack that plays in several tenants at once: the campaigns of which a case tells within 7 days
+            in at least one tenant. Null for other attacks.
+    """
 
     title: str
     is_control: bool
     recall: CaseRecall
+    campaigns: Share | None
     by_stealth: dict[str, CaseRecall]
     delay: Delay
     cases_per_intrusion: float | None

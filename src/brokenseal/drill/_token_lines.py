@@ -181,7 +181,8 @@ def _issuances(
     mfa = coded(asking, "mfa")
     has_mfa = is_dialogue & is_one_of(mfa, "push", "code", "fido")
     request = np.where(is_browser | is_dialogue, _AUTHORIZE, _TOKEN)
-    request = np.where(has_mfa & (ids % 3 == 0), _END_AUTH, np.where(is_dialogue & (ids % 5 == 0), _LOGIN, request))
+    request = np.where(is_dialogue & (ids % 5 == 0), np.where(ids % 2 == 0, _LOGIN, _REPROCESS), request)
+    request = np.where(has_mfa & (ids % 3 == 0), _END_AUTH, request)
     is_app = is_one_of(category, "service_principal", "managed_identity", "microsoft_service_principal")
     device_no = numbers(asking, "device_no")
     trust = tenant.devices.devices["trust"][np.maximum(device_no, 0)]
@@ -307,6 +308,9 @@ def _refused(
     request = _service_ids.request_ids(tenant.key("tokens", "issue"), bits, at, accounts=len(tenant.mailboxes))
     kinds = {50126: _LOGIN, 50053: _LOGIN, 50074: _LOGIN, 50140: _KMSI, 50076: _AUTHORIZE, 53003: _AUTHORIZE, 0: _TOKEN}
     request_type = np.array([kinds[one] for one in _CODES], dtype=np.int32)[code]
+    # A password sent without a dialogue asks for a token at once; a dialogue may be taken up again.
+    request_type = np.where((request_type == _LOGIN) & (bits % np.uint64(2) == 0), _REPROCESS, request_type)
+    request_type = np.where(is_one_of(coded(asking, "auth"), "password_grant"), _TOKEN, request_type).astype(np.int32)
     is_app = is_one_of(coded(asking, "auth"), "client_secret", "certificate", "managed_identity")
     category = np.where(is_app, 1, 0).astype(np.int32)
     return build(

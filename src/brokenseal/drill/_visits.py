@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from brokenseal.drill import calendar, devices, people, streams
+from brokenseal.drill import _scripts, apps, calendar, devices, people, streams
 from brokenseal.drill.presence import (
     BROWSER,
     FAMILIES,
@@ -35,8 +35,10 @@ _RECORDS: Final = (3.3, 2.1, 1.4, 1.7)
 _CALM: Final = 30.0
 _SCOPES: Final = ("arrivals", "newest", "threads", "search")
 _SCOPE_WEIGHTS: Final = (0.7, 0.12, 0.1, 0.08)
-_MFA: Final = ("push", "code", "fido", "remembered")
-_MFA_WEIGHTS: Final = (0.55, 0.2, 0.1, 0.15)
+MFA: Final = ("push", "code", "fido", "remembered")
+MFA_WEIGHTS: Final = (0.55, 0.2, 0.1, 0.15)
+FAILED_TRIES: Final = (0.87, 0.1, 0.03)
+"""Chances of none, one and two failures before an interactive sign-in."""
 _OTHER_RECORDS: Final = 0.93
 """What is left for people after third-party applications took their share of records."""
 
@@ -136,7 +138,7 @@ def person_visits(
         is_own: These are the visits that sign sessions in.
     """
     days = presence(tenant)
-    minutes = _minutes(tenant, day, rng, person, family, days.status[person, column(day)])
+    minutes = working_minutes(tenant, day, rng, person, family, days.status[person, column(day)])
     starts = tenant.day_starts_us(day) + (minutes * MINUTE_US).astype(np.int64)
     session = days.session[person, family, column(day)]
     started_day = days.started_day[person, family, column(day)]
@@ -151,8 +153,11 @@ def person_visits(
     machine = tenant.devices.devices[device]
     kinds = np.array([one.agent for one in devices.CLIENTS], dtype=object)[client]
     agent, version = devices.agents(machine, kinds, epoch_day=tenant.epoch_day, day=day, channel=tenant.office_channel)
-    method = streams.pick(streams.hashed_uniform(tenant.key("mfa"), person), _MFA_WEIGHTS)
+    method = streams.pick(streams.hashed_uniform(tenant.key("mfa"), person), MFA_WEIGHTS)
     is_unlogged = np.array([one.name in tenant.unlogged_classes for one in devices.CLIENTS])[client]
+    is_script = _scripts.scripted(tenant, person, client, starts) & ~is_sign_in
+    agent, device, place = _scripts.as_script(tenant, is_script, person, agent, device, place)
+    is_federated = is_sign_in & _scripts.is_federated_tenant(tenant)
     return {
         **client_columns(client),
         **_volumes(rng, family, client, crowd),
@@ -167,9 +172,9 @@ def person_visits(
         "mail_address": place.mail_address,
         "session_no": session,
         "session_started_us": signed_in,
-        "auth": Coded(is_sign_in.astype(np.int32), ("session", "interactive")),
-        "mfa": Coded(np.where(is_sign_in, method + 1, 0), ("none", *_MFA)),
-        "failed_tries": np.where(is_sign_in, streams.choose(rng, (0.87, 0.1, 0.03), len(person)), 0),
+        "auth": Coded(is_sign_in.astype(np.int32) + is_federated, ("session", "interactive", "federated")),
+        "mfa": Coded(np.where(is_sign_in, method + 1, 0), ("none", *MFA)),
+        "failed_tries": np.where(is_sign_in, streams.choose(rng, FAILED_TRIES, len(person)), 0),
         "is_unlogged_flow": is_unlogged,
     }
 
@@ -206,7 +211,7 @@ _TINY: Final = 1e-6
 _EVENING: Final = (0.02, 0.12, 0.3, 0.2)
 
 
-def _minutes(
+def working_minutes(
     tenant: Tenant, day: int, rng: np.random.Generator, person: Any, family: Any, status: Any
 ) -> npt.NDArray[np.float64]:
     """Minutes after 00:00 UTC: mostly the working day with a dip at noon, some evenings, days off from nine on."""
@@ -296,7 +301,22 @@ def other_sign_ins(tenant: Tenant, day: int) -> Columns:
     columns["reads"] = reads
     columns["client_version"] = None
     columns["is_unlogged_flow"] = is_teams & ("teams" in tenant.unlogged_classes)
+    # Meeting rooms, televisions and command lines ask for a code now and then.
+    by_code = ~is_teams & streams.chance(rng, _BY_CODE, len(rows))
+    columns["auth"] = Coded(by_code.astype(np.int32), ("session", "device_code"))
+    columns["session_no"] = np.where(by_code, guest_session(person, day), columns["session_no"])
+    columns["session_started_us"] = np.where(by_code, columns["starts_at_us"], columns["session_started_us"])
+    names_of = [one.client_app_id for one in devices.CLIENTS if one.name in {"other", "teams"}]
+    by_app = [*names_of, apps.OFFICE, apps.BROKER]
+    plain = np.where(is_teams, by_app.index(apps.TEAMS), by_app.index(apps.OFFICE_365))
+    asked = 2 + (streams.hashed(tenant.key("code app"), person, columns["starts_at_us"]) % np.uint64(2)).astype(
+        np.int64
+    )
+    columns["client_app_id"] = Coded(np.where(by_code, asked, plain).astype(np.int32), by_app)
     return columns
+
+
+_BY_CODE: Final = 0.02
 
 
 def guest_sign_ins(tenant: Tenant, day: int) -> Columns:
@@ -328,8 +348,60 @@ def guest_sign_ins(tenant: Tenant, day: int) -> Columns:
         "session_no": guest_session(person, day),
         "session_started_us": starts,
         "auth": "interactive",
-        "mfa": "push",
+        **_dialogue(rng, count),
         "truth_actor_kind": "guest",
+    }
+
+
+_SUPPORTED_DAYS: Final = 0.12
+
+
+def partner_visits(tenant: Tenant, day: int) -> Columns:
+    """Partners with delegated administration open a mailbox for support, on some days."""
+    rng = tenant.stream("day", day, "partners")
+    guests = tenant.rows_of(people.GUEST)
+    persons = tenant.rows_of(people.PERSON)
+    count = int(rng.integers(1, 3)) if len(guests) and rng.random() < _SUPPORTED_DAYS else 0
+    person = np.full(count, guests[day % len(guests)] if len(guests) else 0, dtype=np.int64)
+    starts = tenant.day_starts_us(day) + np.sort(rng.uniform(7, 18, count) * 60 * MINUTE_US).astype(np.int64)
+    client = np.full(count, devices.CLIENT_NAMES.index("owa"))
+    place = places(tenant, day, person, is_phone=np.zeros(count, bool), minute=np.zeros(count))
+    device = tenant.devices.current(person, devices.COMPUTER, day)
+    kinds = np.full(count, "browser", dtype=object)
+    agent, _ = devices.agents(tenant.devices.devices[device], kinds, epoch_day=tenant.epoch_day, day=day, channel=0)
+    reads = np.maximum(streams.lognormal(rng, 8, 0.9, count).astype(np.int64), 1)
+    return {
+        **client_columns(client),
+        "starts_at_us": starts,
+        "duration_s": reads * 12.0 + 60.0,
+        "kind": "read",
+        "identity_no": person,
+        "mailbox_no": rng.choice(persons, count),
+        "logon_type": 6,
+        "user_type": 10,
+        "device_no": device,
+        "user_agent": agent,
+        "network_no": place.network_no,
+        "address": place.address,
+        "mail_address": place.mail_address,
+        "session_no": guest_session(person, day),
+        "session_started_us": starts[:1].repeat(count),
+        "auth": Coded((np.arange(count) == 0).astype(np.int32), ("session", "interactive")),
+        **_dialogue(rng, count),
+        "reads": reads,
+        "read_scope": "search",
+        "searches": 1,
+        "folder_scope": "usual",
+        "pace_s": 12.0,
+        "truth_actor_kind": "guest",
+    }
+
+
+def _dialogue(rng: np.random.Generator, count: int) -> Columns:
+    """Second factor and failures of interactive sign-ins."""
+    return {
+        "mfa": Coded(streams.choose(rng, MFA_WEIGHTS, count), MFA),
+        "failed_tries": streams.choose(rng, FAILED_TRIES, count),
     }
 
 

@@ -146,7 +146,9 @@ _AGENTS: Final = (
     "GuzzleHttp/7",
     "Microsoft.Graph.Client/5.56",
 )
-_EWS_AGENT: Final = "ExchangeServicesClient/15.00.0913.015"
+SCRIPT_AGENTS: Final = ("python-requests/2.32.3", "axios/1.7.9", "Go-http-client/1.1")
+"""User agents of scripts that people run against their own mailbox, as a few do in any organisation."""
+EWS_AGENT: Final = "ExchangeServicesClient/15.00.0913.015"
 
 
 def build_market(seed: int, networks: npt.NDArray[np.int32]) -> tuple[MarketApp, ...]:
@@ -190,7 +192,7 @@ def build_market(seed: int, networks: npt.NDArray[np.int32]) -> tuple[MarketApp,
                     hosts=int(rng.integers(1, 30)),
                     reads_per_day=float(reads * rng.lognormal(0, 0.4)),
                     popularity=float(rng.lognormal(0, 1)),
-                    user_agent=_EWS_AGENT if is_ews else str(_AGENTS[int(rng.integers(len(_AGENTS)))]),
+                    user_agent=EWS_AGENT if is_ews else str(_AGENTS[int(rng.integers(len(_AGENTS)))]),
                 )
             )
     return tuple(apps)

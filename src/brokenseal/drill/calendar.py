@@ -249,6 +249,9 @@ def _organisation_apps(rng: np.random.Generator, weights: Any, staff: People) ->
     return rows
 
 
+_PRIVATE_STAYS: Final = 0.6
+
+
 def _trips(parameters: TenantParameters, rng: np.random.Generator, persons: Any, world: Internet) -> npt.NDArray[Any]:
     count = len(persons)
     leaves, travels, sick = (rng.poisson(rate * _DAYS, count) for rate in (5 / 365, parameters.travel_per_day, 3 / 365))
@@ -270,7 +273,13 @@ def _trips(parameters: TenantParameters, rng: np.random.Generator, persons: Any,
     near = np.array([same[int(city)][draw % len(same[int(city)])] for city, draw in zip(home, anywhere, strict=True)])
     rows["city"] = np.where(is_near, near, anywhere) if len(rows) else 0
     hotels = {no: world.of_kind(internet.HOTEL, city=no) for no, _ in _numbered()}
-    rows["network_no"] = [int(hotels[int(city)][draw % 2]) for city, draw in zip(rows["city"], anywhere, strict=True)]
+    homes = {no: world.of_kind(internet.HOME, city=no) for no, _ in _numbered()}
+    # Whoever is on leave stays with family or in a rented flat more often than in a hotel.
+    is_private = (rows["kind"] == LEAVE) & (rng.random(len(rows)) < _PRIVATE_STAYS)
+    rows["network_no"] = [
+        int(homes[city][draw % len(homes[city])] if private else hotels[city][draw % 2])
+        for city, draw, private in zip(rows["city"].tolist(), anywhere, is_private, strict=True)
+    ]
     forwards = streams.choose(rng, (0.93, 0.055, 0.015), len(rows))
     rows["forwards"] = np.where(rows["kind"] == LEAVE, forwards, 0)
     return rows

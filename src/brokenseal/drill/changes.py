@@ -1,8 +1,9 @@
 """Honest changes of configuration: permissions, roles, consents, credentials, forwarding, and their undoing.
 
 Intruders' doors look like these; a tenant opens far more of them by itself. Rare changes are planned once per tenant
-(`plan_changes`); frequent ones (inbox rules, resets, calendar sharing, Microsoft's own automation) are drawn per day
-(`routine`). Operation names: Office 365 Management Activity API schema, and Exchange and Entra audit records.
+(`plan_changes`); frequent ones are drawn per day (`_routines.routine`).
+
+Operation names: Office 365 Management Activity API schema, and Exchange and Entra audit records.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from brokenseal.drill import calendar, people, streams
-from brokenseal.drill.tables import DAY_US, HOUR_US, MINUTE_US
+from brokenseal.drill.tables import DAY_US, HOUR_US
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from brokenseal.drill.calendar import Calendar
     from brokenseal.drill.people import People
     from brokenseal.drill.priors import TenantParameters
-    from brokenseal.drill.world import Tenant
 
 SYSTEM: Final = -1
 """`identity_no` of NT AUTHORITY\\SYSTEM."""
@@ -53,8 +53,8 @@ class Planned(NamedTuple):
     ends_at_us: int = 0
 
 
-class _Office(NamedTuple):
-    """What the planning functions share."""
+class Office(NamedTuple):
+    """What the planning functions share: draws, the start of the drill, the number of people, and administrators."""
 
     rng: np.random.Generator
     epoch_us: int
@@ -62,6 +62,7 @@ class _Office(NamedTuple):
     admins: npt.NDArray[np.int64]
 
     def admin(self) -> int:
+        """Any administrator."""
         return int(self.rng.choice(self.admins)) if len(self.admins) else 0
 
     def at(self, day: int) -> int:
@@ -83,7 +84,7 @@ def plan_changes(
 ) -> tuple[tuple[Planned, ...], npt.NDArray[Any]]:
     """The rare changes of one tenant, sorted by time, and the permissions that administrators' fixes open."""
     persons = int((staff.identities["kind"] == people.PERSON).sum())
-    office = _Office(rng, epoch_us, persons, np.flatnonzero(staff.identities["role"] == people.ADMIN))
+    office = Office(rng, epoch_us, persons, np.flatnonzero(staff.identities["role"] == people.ADMIN))
     doors, fixes = _doors(office, parameters, market=market, mailboxes=len(staff.mailboxes), staff=staff)
     planned = [
         *doors,
@@ -95,13 +96,27 @@ def plan_changes(
     return tuple(sorted(planned, key=lambda one: (one.at_us, one.operation, one.mailbox_no))), fixes
 
 
-_DOORS: Final = ("fix", "full_access", "send_as", "role", "credential", "transport_rule", "owner")
-_DOOR_WEIGHTS: Final = (0.22, 0.3, 0.14, 0.13, 0.12, 0.05, 0.04)
+_DOORS: Final = (
+    "fix",
+    "full_access",
+    "send_as",
+    "role",
+    "credential",
+    "transport_rule",
+    "owner",
+    "impersonation",
+    "app_role",
+    "federation",
+)
+_DOOR_WEIGHTS: Final = (0.2, 0.26, 0.12, 0.11, 0.11, 0.06, 0.03, 0.05, 0.05, 0.01)
+_ENDS: Final = 0.4
+"""Share of permissions that are taken away again some weeks later."""
+_MAIL_ROLES: Final = ("Mail.Read", "Mail.ReadWrite", "Mail.Send", "User.Read.All", "Calendars.Read")
 _ROLE_NAMES: Final = ("Helpdesk Administrator", "Exchange Administrator", "Global Reader", "User Administrator")
 
 
 def _doors(
-    office: _Office, parameters: TenantParameters, *, market: tuple[MarketApp, ...], mailboxes: int, staff: People
+    office: Office, parameters: TenantParameters, *, market: tuple[MarketApp, ...], mailboxes: int, staff: People
 ) -> tuple[list[Planned], npt.NDArray[Any]]:
     rng = office.rng
     months = (calendar.LAST_DAY - calendar.FIRST_DAY) / 30
@@ -121,7 +136,11 @@ def _doors(
         else:
             app = int(rng.integers(len(market)))
             grantee = int(rng.integers(office.persons))
-            planned.append(_door(_DOORS[kind], at, (admin, mailbox, grantee), (first_app + app, market[app]), rng))
+            opened = _door(_DOORS[kind], at, (admin, mailbox, grantee), (first_app + app, market[app]), rng)
+            planned.append(opened)
+            if opened.operation == "Add-MailboxPermission" and rng.random() < _ENDS:
+                ends = office.at(day + int(rng.integers(2, 40)))
+                planned.append(opened._replace(operation="Remove-MailboxPermission", at_us=ends))
     return planned, np.array(fixes, dtype=people.DELEGATION_DTYPE)
 
 
@@ -180,7 +199,38 @@ def _door(
             rule_name=f"Disclaimer {int(rng.integers(1, 99))}",
             rule_effects=("stop",),
         )
+    return _app_door(kind, at, admin, grantee, app)
+
+
+def _app_door(kind: str, at: int, admin: int, grantee: int, app: tuple[int, MarketApp]) -> Planned:
+    """A door by way of an application, or of the organisation's own identity provider."""
     identity_no, market_app = app
+    if kind == "federation":
+        return Planned(at, "domain_federation", "Set domain authentication.", "entra", admin)
+    if kind == "impersonation":
+        return Planned(
+            at,
+            "management_role",
+            "New-ManagementRoleAssignment",
+            "exchange",
+            admin,
+            grantee_no=identity_no,
+            app_id=market_app.app_id,
+            app_name=market_app.name,
+            rights=("ApplicationImpersonation",),
+        )
+    if kind == "app_role":
+        return Planned(
+            at,
+            "app_role_grant",
+            "Add app role assignment to service principal.",
+            "entra",
+            admin,
+            app_id=market_app.app_id,
+            app_name=market_app.name,
+            rights=(_MAIL_ROLES[at % len(_MAIL_ROLES)],),
+            is_admin_consent=True,
+        )
     change, operation = (
         ("app_credential", CREDENTIALS)
         if kind == "credential"
@@ -202,7 +252,7 @@ def _door(
     )
 
 
-def _consents(office: _Office, plan: Calendar, market: tuple[MarketApp, ...]) -> list[Planned]:
+def _consents(office: Office, plan: Calendar, market: tuple[MarketApp, ...]) -> list[Planned]:
     planned = []
     starts = plan.adoptions[plan.adoptions["from_day"] >= calendar.FIRST_DAY]
     consented: set[int] = set()
@@ -238,7 +288,7 @@ def _consents(office: _Office, plan: Calendar, market: tuple[MarketApp, ...]) ->
 _OUTSIDE: Final = 2
 
 
-def _forwardings(office: _Office, plan: Calendar, mailbox_upns: tuple[str, ...]) -> list[Planned]:
+def _forwardings(office: Office, plan: Calendar, mailbox_upns: tuple[str, ...]) -> list[Planned]:
     planned: list[Planned] = []
     for trip in plan.trips[plan.trips["forwards"] > 0]:
         person, at = int(trip["identity_no"]), office.at(int(trip["from_day"]) - 1)
@@ -260,7 +310,7 @@ def _forwardings(office: _Office, plan: Calendar, mailbox_upns: tuple[str, ...])
     return planned
 
 
-def _careers(office: _Office, staff: People) -> list[Planned]:
+def _careers(office: Office, staff: People) -> list[Planned]:
     planned: list[Planned] = []
     persons = staff.identities[: office.persons]
     for column, change, operation in (
@@ -276,7 +326,7 @@ def _careers(office: _Office, staff: People) -> list[Planned]:
 
 
 def _for_happenings(
-    office: _Office, plan: Calendar, app_ids: tuple[str, ...], names: tuple[str, ...], staff: People
+    office: Office, plan: Calendar, app_ids: tuple[str, ...], names: tuple[str, ...], staff: People
 ) -> list[Planned]:
     planned = [
         _permission(
@@ -320,120 +370,4 @@ def _for_happenings(
                     rule_name=f"Case {int(office.rng.integers(100, 999))}",
                 )
             )
-    return planned
-
-
-_RULE_NAMES: Final = (
-    "Newsletters",
-    "To read later",
-    "Team",
-    "Invoices",
-    "Alerts",
-    "Projects",
-    "Travel",
-    "Reports",
-    "HR",
-)
-_RULE_WORDS: Final = ("newsletter", "invoice", "weekly report", "build failed", "ticket", "travel", "agenda")
-_RULE_KINDS: Final = (("move",), ("mark_read", "move"), ("delete",), ("move", "stop"), ("forward",))
-_RULE_WEIGHTS: Final = (0.55, 0.2, 0.12, 0.1, 0.03)
-_NEW_RULE: Final = 0.75
-_TERSE_NAME: Final = 0.03
-_RESET_BY_ADMIN: Final = 0.4
-_SHARES_INBOX: Final = 0.1
-_SYSTEM_PER_MAILBOX_DAY: Final = 0.06
-# A public lab export has 1,552 of 1,562 Set-Mailbox and 47 of 51 Add-MailboxPermission by the service.
-_SYSTEM_SETS: Final = 0.95
-_SHARES_PER_YEAR: Final = 1.5
-
-
-def routine(tenant: Tenant, day: int, present: npt.NDArray[np.int64]) -> list[Planned]:
-    """The frequent changes of one day.
-
-    Args:
-        tenant: The tenant.
-        day: The day.
-        present: Identities of the people at work.
-    """
-    rng = tenant.stream("day", day, "changes")
-    parameters = tenant.parameters
-    planned = _rules(tenant, day, present, rng)
-    admins = np.flatnonzero(tenant.identities["role"] == people.ADMIN)
-    admin = int(admins[day % len(admins)]) if len(admins) else 0
-    offices = _Office(rng, tenant.epoch_us, len(tenant.rows_of(people.PERSON)), admins)
-    for person in _drawn(rng, present, parameters.resets_per_year):
-        by_admin = rng.random() < _RESET_BY_ADMIN
-        operation = "Reset user password." if by_admin else "Change user password."
-        planned.append(
-            Planned(
-                offices.at(day),
-                "password_reset",
-                operation,
-                "entra",
-                admin if by_admin else person,
-                target_identity_no=person,
-            )
-        )
-    for person in _drawn(rng, present, _SHARES_PER_YEAR):
-        grantee = int(rng.integers(offices.persons))
-        is_inbox = rng.random() < _SHARES_INBOX
-        planned.append(
-            Planned(
-                offices.at(day),
-                "folder_permission",
-                "Add-MailboxFolderPermission",
-                "exchange",
-                person,
-                mailbox_no=person,
-                grantee_no=grantee,
-                rights=("Reviewer",),
-                folder="inbox" if is_inbox else "calendar",
-            )
-        )
-    for at in np.sort(rng.integers(DAY_US, size=rng.poisson(len(tenant.mailboxes) * _SYSTEM_PER_MAILBOX_DAY))).tolist():
-        mailbox = int(rng.integers(len(tenant.mailboxes)))
-        operation = "Set-Mailbox" if rng.random() < _SYSTEM_SETS else "Add-MailboxPermission"
-        planned.append(
-            Planned(
-                tenant.day_starts_us(day) + at,
-                "other" if operation == "Set-Mailbox" else "mailbox_permission",
-                operation,
-                "exchange",
-                SYSTEM,
-                mailbox_no=mailbox,
-                rights=() if operation == "Set-Mailbox" else ("FullAccess",),
-            )
-        )
-    return planned
-
-
-def _drawn(rng: np.random.Generator, present: npt.NDArray[np.int64], per_year: float) -> list[int]:
-    # A working year has about 225 days on which a person is present.
-    chosen: list[int] = present[rng.random(len(present)) < per_year / 225].tolist()
-    return chosen
-
-
-def _rules(tenant: Tenant, day: int, present: npt.NDArray[np.int64], rng: np.random.Generator) -> list[Planned]:
-    planned = []
-    for person in _drawn(rng, present, tenant.parameters.rules_per_year):
-        effects = _RULE_KINDS[int(streams.choose(rng, _RULE_WEIGHTS, 1)[0])]
-        colleague = tenant.mailbox_upns[int(rng.integers(len(tenant.mailbox_upns)))]
-        name = _RULE_NAMES[int(rng.integers(len(_RULE_NAMES)))]
-        # A few people name their rules like intruders do.
-        is_terse = rng.random() < _TERSE_NAME
-        planned.append(
-            Planned(
-                tenant.day_starts_us(day) + int(rng.uniform(7, 17) * HOUR_US) + int(rng.integers(MINUTE_US)),
-                "inbox_rule",
-                "New-InboxRule" if rng.random() < _NEW_RULE else "Set-InboxRule",
-                "exchange",
-                person,
-                mailbox_no=person,
-                destinations=(colleague,) if "forward" in effects else (),
-                rule_name="." if is_terse else name,
-                rule_effects=effects,
-                rule_conditions=(_RULE_WORDS[int(rng.integers(len(_RULE_WORDS)))],),
-                folder="user" if "move" in effects else None,
-            )
-        )
     return planned

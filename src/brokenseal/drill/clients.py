@@ -1,24 +1,41 @@
 """What clients do in mailboxes: every visit becomes single reads, folder copies, sends, moves and deletions.
 
-Outlook on the desktop copies folders and binds to what is opened; every other client binds to each message it shows.
+An intent says how many messages somebody opens; what the server is asked for follows from the client. A reading pane
+shows the rest of the conversation too and fetches a message again; a phone's mail client downloads what is new at
+once; applications ask for news now and then; Microsoft's services go through what is new in batches; Outlook on the
+desktop copies the folders that changed and reads its copy.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
-from brokenseal.drill import _mailboxes, apps, mailflow, streams
+from brokenseal.drill import _client_services, _mailboxes, _message_choice, apps, mailflow, streams
 from brokenseal.drill._audit_fields import is_one_of
-from brokenseal.drill._mailboxes import FIRST_USER, FOLDERS_PER_MAILBOX, SENT_TODAY, SLOTS, Mail
+from brokenseal.drill._client_visits import (
+    DESKTOP,
+    FETCHER,
+    KIND,
+    MOBILE,
+    POLLER,
+    SERVICE,
+    WEB,
+    Done,
+    Visits,
+    codes,
+    done,
+    ranks,
+    together,
+    visits_of,
+)
+from brokenseal.drill._mailboxes import FIRST_USER, FOLDERS_PER_MAILBOX, SENT_TODAY, SLOTS, Mail, parts
 from brokenseal.drill.tables import (
     ACTION,
     ACTION_KINDS,
     DAY_US,
-    HOUR_US,
-    READ_SCOPES,
     SECOND_US,
     Coded,
     build,
@@ -37,46 +54,28 @@ if TYPE_CHECKING:
     Bools = npt.NDArray[np.bool_]
 
 _TRUTH: Final = tuple(column.name for column in TRUTH_COLUMNS)
-_KIND: Final = {name: code for code, name in enumerate(ACTION_KINDS)}
-_SCOPE: Final = {name: code for code, name in enumerate(READ_SCOPES)}
 _FIRST_READ_S: Final = 6.0
 """Median seconds from signing in to the first read, as in a public 2021 lab export (2 to 59 s)."""
 _READ_WAIT_SIGMA: Final = 0.8
-_UNSEEN_US: Final = 16 * HOUR_US
-"""How far back the first visit of a day looks for what arrived."""
-_SPARE: Final = 1.5
-"""Candidates per message wanted: some stand in folders that the visit does not open, or are gone."""
-_SEARCHED: Final = 3
-_THREAD_READS: Final = 3
-_SENT_READS: Final = (0.0, 0.1, 0.15)  # share of reads in Sent Items, by folder scope
+_FETCH_S: Final = 0.6
+_PAGE_S: Final = 0.4
+_SLOW_S: Final = 60.0
+_NEW_POLL: Final = 1 / 3
+"""Share of an application's reads with which a new poll begins."""
+_ONLINE: Final = 0.2
+"""Share of messages that Outlook on the desktop asks the server for although it copies the folder: only the header was
+copied, or the mailbox is not its own."""
+_PARENT: Final = 0.6
+_OWN_PART: Final = 0.8
+_AGAIN: Final = 0.22
+_DRAFTED: Final = 0.6
+_DRAFT_AGAIN: Final = 0.3
+_INVITATION: Final = 0.05
 _DELETES: Final = (0.7, 0.2, 0.1)  # move to deleted items, soft delete, hard delete
 _SYNC_ORDER: Final = (_mailboxes.INBOX, _mailboxes.SENT_ITEMS, _mailboxes.CALENDAR, _mailboxes.DELETED)
+_CHANGED: Final = 0.55
+"""Chance that a further folder has changed since Outlook on the desktop copied it."""
 _SENT_PER_DAY: Final = SLOTS - SENT_TODAY
-
-
-class _Visits(NamedTuple):
-    """The visits to mailboxes, as arrays; `row` is the row of INTENT."""
-
-    row: Ints
-    mailbox: Ints
-    identity: Ints
-    starts: Ints
-    length: Ints
-    reads: Ints
-    scope: Ints
-    folder_scope: Ints
-    pace_s: npt.NDArray[np.float64]
-
-
-class _Done(NamedTuple):
-    """Things done, as arrays."""
-
-    visit: Ints  # index into _Visits
-    at: Ints
-    kind: Ints
-    message: Ints
-    folder: Ints
-    to_folder: Ints
 
 
 def act(tenant: Tenant, day: int, intents: pa.Table, uses: pa.Table, mail: Mail) -> pa.Table:
@@ -89,36 +88,41 @@ def act(tenant: Tenant, day: int, intents: pa.Table, uses: pa.Table, mail: Mail)
         uses: TOKEN_USE of the day.
         mail: The tenant's mail.
     """
-    visits = _visits(intents, tenant.day_starts_us(day + 1))
+    visits = visits_of(intents, tenant.day_starts_us(day + 1))
     rng = tenant.stream("day", day, "clients")
-    reads = _reads(tenant, day, visits, mail, rng)
+    sends = _sends(day, intents, visits, rng)
+    post = mailflow.delivered(mail, sends.message, sends.at)
+    opened = _opened(tenant, day, visits, post, mail, rng)
+    shown = _shown(tenant, day, visits, opened, mail)
     pieces = [
-        reads,
-        _after_reads(tenant, day, intents, visits, reads, mail),
-        _sends(day, intents, visits, rng),
-        _copies(intents, visits, mail),
+        opened,
+        *shown,
+        _served(tenant, day, visits, (sends, post), mail, rng),
+        *_after_reads(tenant, day, intents, visits, opened, mail),
+        sends,
+        *_drafts(tenant, day, intents, visits, sends),
+        _copies(tenant, day, intents, visits, mail),
         _once(intents, visits),
     ]
-    done = _Done(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
-    order = np.argsort(done.at, kind="stable")
-    done = _Done(*(column[order] for column in done))
-    row = visits.row[done.visit]
+    every = together(pieces)
+    every = every.take(np.argsort(every.at, kind="stable"))
+    row = visits.row[every.visit]
     own = intents.take(pa.array(row))
     is_graph = is_one_of(coded(own, "protocol"), "rest") & is_one_of(coded(own, "resource_id"), apps.GRAPH)
     return build(
         ACTION,
-        len(order),
+        len(row),
         {
-            "action_no": row_number(day, len(order)),
+            "action_no": row_number(day, len(row)),
             "intent_id": own.column("intent_id"),
-            "token_no": tokens_at(intents, uses, row, done.at),
-            "at_us": done.at,
-            "kind": Coded(done.kind.astype(np.int32), ACTION_KINDS),
-            "mailbox_no": visits.mailbox[done.visit].astype(np.int32),
-            "identity_no": visits.identity[done.visit].astype(np.int32),
-            "message_no": done.message,
-            "folder_no": done.folder,
-            "to_folder_no": done.to_folder,
+            "token_no": tokens_at(intents, uses, row, every.at),
+            "at_us": every.at,
+            "kind": Coded(every.kind.astype(np.int32), ACTION_KINDS),
+            "mailbox_no": visits.mailbox[every.visit].astype(np.int32),
+            "identity_no": visits.identity[every.visit].astype(np.int32),
+            "message_no": every.message,
+            "folder_no": every.folder,
+            "to_folder_no": every.to_folder,
             "mail_address": coded(own, "mail_address"),
             "is_graph": is_graph,
             **{name: own.column(name) for name in _TRUTH},
@@ -146,73 +150,49 @@ def tokens_at(intents: pa.Table, uses: pa.Table, row: Ints, at: Ints) -> Ints:
     return tokens
 
 
-def _codes(column: Coded, order: dict[str, int]) -> Ints:
-    codes: Ints = np.array([*(order[word] for word in column.words), -1], dtype=np.int64)[column.codes]
-    return codes
-
-
-def _visits(intents: pa.Table, day_ends: int) -> _Visits:
-    opens = is_one_of(coded(intents, "kind"), "read", "sync") & (numbers(intents, "mailbox_no") >= 0)
-    row = np.flatnonzero(opens & ~numbers(intents, "sign_in_fails"))
-    starts = numbers(intents, "starts_at_us")[row]
-    length = np.maximum((numbers(intents, "duration_s")[row] * SECOND_US).astype(np.int64), 30 * SECOND_US)
-    return _Visits(
-        row=row,
-        mailbox=numbers(intents, "mailbox_no")[row].astype(np.int64),
-        identity=numbers(intents, "identity_no")[row].astype(np.int64),
-        starts=starts,
-        length=np.clip(day_ends - starts - 1, 1, length),
-        reads=numbers(intents, "reads")[row].astype(np.int64),
-        scope=_codes(coded(intents, "read_scope").take(row), _SCOPE),
-        folder_scope=_codes(coded(intents, "folder_scope").take(row), {"inbox": 0, "usual": 1, "any": 2}),
-        pace_s=numbers(intents, "pace_s")[row],
-    )
-
-
 # ---------------------------------------------------------------- reads
 
 
-def _reads(tenant: Tenant, day: int, visits: _Visits, mail: Mail, rng: np.random.Generator) -> _Done:
-    """Binds: which messages, when."""
-    wanted = np.where(visits.reads > 0, np.ceil(visits.reads * _SPARE).astype(np.int64) + 2, 0)
-    # A reader of everything goes on where the visit before ended, so it has no spare ones.
-    wanted = np.where(visits.scope == _SCOPE["mailbox"], visits.reads, wanted)
-    visit, place = streams.spread(wanted)
-    message = _chosen(tenant, day, visits, visit, place, mail)
-    folder = mailflow.folders_at(mail, np.maximum(message, 0), visits.starts[visit])
-    kind = folder % FOLDERS_PER_MAILBOX
-    is_open = (kind == _mailboxes.INBOX) | (kind == _mailboxes.SENT_ITEMS)
-    is_open |= (visits.folder_scope[visit] == 1) & ((kind >= FIRST_USER) | (kind == _mailboxes.ARCHIVE))
-    is_open |= visits.folder_scope[visit] > 1
-    keep = np.flatnonzero(is_open & (folder >= 0) & (message >= 0))
-    rank = _ranks(visit[keep])
-    keep = keep[rank < visits.reads[visit[keep]]]
-    visit, message, folder = visit[keep], message[keep], folder[keep]
-    count = len(keep)
-    return _Done(
-        visit,
-        _moments(visits, visit, rng),
-        np.full(count, _KIND["bind"]),
-        message,
-        folder,
-        np.full(count, -1, dtype=np.int64),
-    )
+def _opened(
+    tenant: Tenant, day: int, visits: Visits, post: mailflow.Post, mail: Mail, rng: np.random.Generator
+) -> Done:
+    """What people and applications open one by one."""
+    asked = visits._replace(reads=np.where(visits.habit == SERVICE, 0, visits.reads))
+    visit, message, folder = _message_choice.opened(tenant, day, asked, post, mail)
+    # Outlook on the desktop has its copy of the folder and asks the server for little.
+    is_copied = (visits.habit[visit] == DESKTOP) & visits.copies[visit]
+    chance = streams.hashed_uniform(tenant.key("day", day, "online"), visits.row[visit], message)
+    kept = np.flatnonzero(~is_copied | (chance < _ONLINE))
+    visit, message, folder = visit[kept], message[kept], folder[kept]
+    return done(visit, _moments(visits, visit, rng), "bind", message, folder)
 
 
-def _ranks(group: Ints) -> Ints:
-    """Place of each row within its run of equal values, from 0."""
-    if not len(group):
-        return np.empty(0, dtype=np.int64)
-    begins = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-    return np.arange(len(group)) - np.repeat(begins, np.diff(np.append(begins, len(group))))
+def _served(
+    tenant: Tenant,
+    day: int,
+    visits: Visits,
+    letters: tuple[Done, mailflow.Post],
+    mail: Mail,
+    rng: np.random.Generator,
+) -> Done:
+    """What Microsoft's services read."""
+    rows = np.flatnonzero((visits.habit == SERVICE) & (visits.reads > 0))
+    own = visits.take(rows)
+    moment = _moments(own, np.repeat(np.arange(len(rows)), own.reads), rng)
+    read = _client_services.runs(tenant, day, own, moment, mail, letters)
+    ends = (own.starts + own.length)[read.visit]
+    return read._replace(visit=rows[read.visit], at=np.minimum(read.at, ends))
 
 
-def _moments(visits: _Visits, visit: Ints, rng: np.random.Generator) -> Ints:
+def _moments(visits: Visits, visit: Ints, rng: np.random.Generator) -> Ints:
     """Times of reads: a first wait, then lognormal gaps, pressed into the visit where they would outlast it."""
-    first = _ranks(visit) == 0
-    gap = np.exp(_READ_WAIT_SIGMA * rng.standard_normal(len(visit))) * np.where(
-        first, _FIRST_READ_S, np.maximum(visits.pace_s[visit], 0.05)
-    )
+    first = ranks(visit) == 0
+    habit, pace = visits.habit[visit], np.maximum(visits.pace_s[visit], 0.05)
+    # Slow applications find some messages at each poll and take them at once.
+    is_page = (habit == POLLER) & (pace >= _SLOW_S) & (rng.random(len(visit)) > _NEW_POLL) & ~first
+    pace = np.where((habit == POLLER) & (pace >= _SLOW_S), pace / _NEW_POLL, pace)
+    pace = np.where(is_page, _PAGE_S, np.where(habit == FETCHER, np.minimum(pace, _FETCH_S), pace))
+    gap = np.exp(_READ_WAIT_SIGMA * rng.standard_normal(len(visit))) * np.where(first, _FIRST_READ_S, pace)
     total = np.cumsum(gap)
     begins = np.flatnonzero(first)
     counts = np.diff(np.append(begins, len(visit)))
@@ -226,180 +206,160 @@ def _moments(visits: _Visits, visit: Ints, rng: np.random.Generator) -> Ints:
     return moments
 
 
-def _chosen(tenant: Tenant, day: int, visits: _Visits, visit: Ints, place: Ints, mail: Mail) -> Ints:
-    """Message of each candidate read, in the order in which the reader would take them; -1 for none."""
-    box = visits.mailbox[visit]
-    size = mail.sizes(visits.mailbox, visits.starts)
-    key = tenant.key("day", day, "choices")
-    uniform = streams.hashed_uniform(key, visits.row[visit], place)
-    seen = np.minimum(mail.sizes(visits.mailbox, _seen_before(visits)), size)
-    last = size[visit] - 1
-    scope = visits.scope[visit]
-    recent = (60 * uniform**2).astype(np.int64)
-    is_new = place < (size - seen)[visit]
-    position = np.where(is_new | (scope != _SCOPE["arrivals"]), last - place, last - recent)
-    rows = np.flatnonzero(scope == _SCOPE["mailbox"])
-    position[rows] = (_progress(visits, day)[visit[rows]] + place[rows]) % np.maximum(last[rows] + 1, 1)
-    rows = np.flatnonzero(scope == _SCOPE["search"])
-    position[rows] = _searched(mail, key, visits.row[visit[rows]], (box[rows], place[rows], last[rows] + 1))
-    rows = np.flatnonzero(scope == _SCOPE["threads"])
-    seed = streams.hashed_uniform(key ^ 3, visits.row[visit[rows]], place[rows] // _THREAD_READS)
-    position[rows] = last[rows] - (200 * seed**1.5).astype(np.int64)
-    is_there = (position >= 0) & (last >= 0)
-    message = np.where(is_there, 0, -1)
-    found = np.flatnonzero(is_there)
-    message[found] = mail.at_position(box[found], position[found])
-    for step in range(1, _THREAD_READS):
-        up = found[(scope[found] == _SCOPE["threads"]) & (place[found] % _THREAD_READS >= step)]
-        message[up] = mailflow.repliers(mail, message[up])
-    is_sent = (
-        streams.hashed_uniform(key ^ 4, visits.row[visit], place) < np.array(_SENT_READS)[visits.folder_scope[visit]]
-    )
-    rows = np.flatnonzero(is_sent & is_there & (scope != _SCOPE["mailbox"]))
-    ago = 1 + (40 * uniform[rows] ** 2).astype(np.int64)
-    # Only what was certainly sent: on days before the drill, or the day before by the mailbox's habit.
-    message[rows] = mail.old_sent(box[rows], np.full(len(rows), day, dtype=np.int64) - ago, place[rows])
-    return message
+def _shown(tenant: Tenant, day: int, visits: Visits, opened: Done, mail: Mail) -> list[Done]:
+    """What reading panes fetch besides: the rest of the conversation, and what was opened once more.
 
-
-def _seen_before(visits: _Visits) -> Ints:
-    """Start of the visit before by the same reader to the same mailbox, or some hours before."""
-    order = np.lexsort((visits.starts, visits.identity, visits.mailbox))
-    same = (visits.mailbox[order][1:] == visits.mailbox[order][:-1]) & (
-        visits.identity[order][1:] == visits.identity[order][:-1]
-    )
-    before = visits.starts - _UNSEEN_US
-    before[order[1:][same]] = visits.starts[order[:-1][same]]
-    return before
-
-
-def _progress(visits: _Visits, day: int) -> Ints:
-    """Messages that a reader of whole mailboxes took before each visit: today's, and as many on each day before."""
-    order = np.lexsort((visits.starts, visits.identity, visits.mailbox))
-    reads = np.where(visits.scope == _SCOPE["mailbox"], visits.reads, 0)[order]
-    changes = np.append(
-        True,
-        (visits.mailbox[order][1:] != visits.mailbox[order][:-1])
-        | (visits.identity[order][1:] != visits.identity[order][:-1]),
-    )[: len(order)]
-    begins = np.flatnonzero(changes)
-    counts = np.diff(np.append(begins, len(order)))
-    total = np.cumsum(reads) - reads
-    today = np.add.reduceat(reads, begins) if len(begins) else reads
-    done = np.empty(len(order), dtype=np.int64)
-    done[order] = total - np.repeat(total[begins], counts) + np.repeat(today, counts) * max(day, 0)
-    return done
-
-
-def _searched(mail: Mail, key: int, visit: Ints, where: tuple[Ints, Ints, Ints]) -> Ints:
-    """Of a few messages anywhere in the mailbox, the most interesting one."""
-    box, place, size = where
-    best = np.zeros(len(box), dtype=np.int64)
-    weight = np.full(len(box), -1.0)
-    usable = np.flatnonzero(size > 0)
-    for number in range(_SEARCHED):
-        uniform = streams.hashed_uniform(key ^ 5, visit[usable], place[usable], number)
-        position = (uniform * size[usable]).astype(np.int64)
-        interest = mailflow.interest(mail, mail.at_position(box[usable], position))
-        better = interest > weight[usable]
-        best[usable[better]] = position[better]
-        weight[usable[better]] = interest[better]
-    return best
+    The web client's second request is the one that older records show without session and application.
+    """
+    key = tenant.key("day", day, "reading pane")
+    habit = visits.habit[opened.visit]
+    ends = visits.starts + visits.length
+    pane = opened.take(np.flatnonzero((habit == WEB) | (habit == MOBILE)))
+    row = visits.row[pane.visit]
+    earlier = mailflow.repliers(mail, pane.message)
+    own = mailflow.answered(mail, pane.message)
+    shown = []
+    for number, (other, share) in enumerate(((earlier, _PARENT), (own, _OWN_PART))):
+        is_shown = (other != pane.message) & (other >= 0)
+        is_shown &= parts(pane.message)[2] < _mailboxes.SENT
+        is_shown &= streams.hashed_chance(share, key ^ number, row, pane.message)
+        some = pane.take(is_shown)
+        folder = mailflow.folders_at(mail, other[is_shown], some.at)
+        at = np.minimum(some.at + (number + 1) * SECOND_US // 3, ends[some.visit])
+        more = some._replace(at=at, message=other[is_shown], folder=folder)
+        shown.append(more.take(folder >= 0))
+    web = pane.take((visits.habit[pane.visit] == WEB) & streams.hashed_chance(_AGAIN, key ^ 7, row, pane.message))
+    wait = (1 + 24 * streams.hashed_uniform(key ^ 8, visits.row[web.visit], web.message)) * SECOND_US
+    again = web._replace(at=np.minimum(web.at + wait.astype(np.int64), ends[web.visit]))
+    return [*shown, again]
 
 
 # ---------------------------------------------------------------- everything else
 
 
-def _after_reads(tenant: Tenant, day: int, intents: pa.Table, visits: _Visits, reads: _Done, mail: Mail) -> _Done:
-    """Attachments opened, and messages moved and deleted after they were read: the first ones of a visit."""
-    rank = _ranks(reads.visit)
+def _after_reads(tenant: Tenant, day: int, intents: pa.Table, visits: Visits, reads: Done, mail: Mail) -> list[Done]:
+    """What follows reads.
+
+    Attachments opened, messages moved and deleted (the first ones of a visit), and the calendar entries of invitations,
+    which clients update when they show the invitation.
+    """
+    rank = ranks(reads.visit)
     key = tenant.key("day", day, "afterwards")
-    is_received = reads.message % SLOTS < _mailboxes.SENT
+    is_received = parts(reads.message)[2] < _mailboxes.SENT
     moves = numbers(intents, "moves")[visits.row].astype(np.int64)
     deletes = numbers(intents, "deletes")[visits.row].astype(np.int64)
     attachments = numbers(intents, "attachments")[visits.row].astype(np.int64)
-    pieces = []
-    for counts, after, delay_s in ((attachments, 0, 4), (moves, 0, 7), (deletes, moves, 9)):
-        low = after if isinstance(after, int) else after[reads.visit]
-        rows = np.flatnonzero((rank >= low) & (rank < low + counts[reads.visit]) & is_received)
-        wait = (delay_s * 0.5 * SECOND_US * (1 + streams.hashed_uniform(key, reads.message[rows], delay_s))).astype(
-            np.int64
+    ends = (visits.starts + visits.length)[reads.visit]
+    base = visits.mailbox[reads.visit] * FOLDERS_PER_MAILBOX
+
+    def of(rows: Ints, kind: Ints, folder: Ints, goal: Ints, delay_s: float) -> Done:
+        chance = streams.hashed_uniform(key, reads.message[rows], round(2 * delay_s))
+        wait = (delay_s * 0.5 * SECOND_US * (1 + chance)).astype(np.int64)
+        return Done(
+            reads.visit[rows], np.minimum(reads.at[rows] + wait, ends[rows]), kind, reads.message[rows], folder, goal
         )
-        ends = visits.starts[reads.visit[rows]] + visits.length[reads.visit[rows]]
-        own = mail.user_folders[visits.mailbox[reads.visit[rows]]].astype(np.int64)
-        base = visits.mailbox[reads.visit[rows]] * FOLDERS_PER_MAILBOX
-        if counts is attachments:
-            kind, goal = np.full(len(rows), _KIND["attachment"]), np.full(len(rows), -1)
-        elif counts is moves:
-            kind = np.full(len(rows), _KIND["move"])
-            goal = base + np.where(own > 0, FIRST_USER + rank[rows] % np.maximum(own, 1), _mailboxes.ARCHIVE)
-        else:
-            picked = streams.pick(streams.hashed_uniform(key ^ 1, reads.message[rows]), _DELETES)
-            kind = np.array([_KIND["move_to_deleted"], _KIND["soft_delete"], _KIND["hard_delete"]])[picked]
-            goal = np.where(picked == 0, base + _mailboxes.DELETED, -1)
-        pieces.append(
-            _Done(
-                reads.visit[rows],
-                np.minimum(reads.at[rows] + wait, ends),
-                kind,
-                reads.message[rows],
-                reads.folder[rows],
-                goal,
-            )
-        )
-    return _Done(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+
+    def none(rows: Ints) -> Ints:
+        return np.full(len(rows), -1, dtype=np.int64)
+
+    rows = np.flatnonzero((rank < attachments[reads.visit]) & is_received)
+    opened = of(rows, np.full(len(rows), KIND["attachment"]), reads.folder[rows], none(rows), 4)
+    rows = np.flatnonzero((rank < moves[reads.visit]) & is_received)
+    own = mail.user_folders[visits.mailbox[reads.visit[rows]]].astype(np.int64)
+    there = np.where(own > 0, FIRST_USER + rank[rows] % np.maximum(own, 1), _mailboxes.ARCHIVE)
+    moved = of(rows, np.full(len(rows), KIND["move"]), reads.folder[rows], base[rows] + there, 7)
+    low = moves[reads.visit]
+    rows = np.flatnonzero((rank >= low) & (rank < low + deletes[reads.visit]) & is_received)
+    picked = streams.pick(streams.hashed_uniform(key ^ 1, reads.message[rows]), _DELETES)
+    kind = np.array([KIND["move_to_deleted"], KIND["soft_delete"], KIND["hard_delete"]])[picked]
+    goal = np.where(picked == 0, base[rows] + _mailboxes.DELETED, -1)
+    deleted = of(rows, kind, reads.folder[rows], goal, 9)
+    is_invited = streams.hashed_chance(_INVITATION, mail.key ^ 27, reads.message) & is_received
+    rows = np.flatnonzero(is_invited & (visits.habit[reads.visit] == WEB))
+    calendar = base[rows] + _mailboxes.CALENDAR
+    noted = of(rows, np.full(len(rows), KIND["update"]), calendar, none(rows), 3)
+    return [opened, moved, deleted, noted]
 
 
-def _sends(day: int, intents: pa.Table, visits: _Visits, rng: np.random.Generator) -> _Done:
+def _drafts(tenant: Tenant, day: int, intents: pa.Table, visits: Visits, sends: Done) -> list[Done]:
+    """Drafts of the web client: they are saved, and read again, while a message is written.
+
+    Whoever writes in somebody else's mailbox creates an item there; owners' drafts are not recorded as created, but
+    as updated.
+    """
+    key = tenant.key("day", day, "drafts")
+    row = visits.row[sends.visit]
+    written = streams.hashed_uniform(key, row, sends.message)
+    some = sends.take((visits.habit[sends.visit] == WEB) & (written < _DRAFTED))
+    row = visits.row[some.visit]
+    back = (8 + 80 * streams.hashed_uniform(key ^ 1, row, some.message)) * SECOND_US
+    starts = visits.starts[some.visit]
+    at = np.maximum(some.at - back.astype(np.int64), starts)
+    folder = visits.mailbox[some.visit] * FOLDERS_PER_MAILBOX + _mailboxes.DRAFTS
+    read = done(some.visit, at, "bind", some.message, folder)
+    is_again = streams.hashed_chance(_DRAFT_AGAIN, key ^ 2, row, some.message)
+    again = read.take(is_again)
+    again = again._replace(at=(again.at + some.at[is_again]) // 2)
+    is_foreign = numbers(intents, "logon_type")[row] != 0
+    made = read._replace(kind=np.where(is_foreign, KIND["create"], KIND["update"]))
+    is_saved = is_foreign | streams.hashed_chance(0.3, key ^ 3, row, some.message)
+    return [read, again, made.take(is_saved)]
+
+
+def _sends(day: int, intents: pa.Table, visits: Visits, rng: np.random.Generator) -> Done:
     visit, _ = streams.spread(numbers(intents, "sends")[visits.row].astype(np.int64))
     at = visits.starts[visit] + (visits.length[visit] * (0.1 + 0.88 * rng.random(len(visit)))).astype(np.int64)
     order = np.lexsort((at, visits.mailbox[visit]))
     visit, at = visit[order], at[order]
-    rank = _ranks(visits.mailbox[visit])
+    rank = ranks(visits.mailbox[visit])
     fits = rank < _SENT_PER_DAY
     visit, at, rank = visit[fits], at[fits], rank[fits]
     box = visits.mailbox[visit]
     send_as = coded(intents, "send_as").take(visits.row[visit])
-    kinds = {"none": _KIND["send"], "as": _KIND["send_as"], "on_behalf": _KIND["send_on_behalf"]}
-    return _Done(
+    kinds = {"none": KIND["send"], "as": KIND["send_as"], "on_behalf": KIND["send_on_behalf"]}
+    return Done(
         visit,
         at,
-        _codes(send_as, kinds),
+        codes(send_as, kinds),
         row_number(day, box * SLOTS + SENT_TODAY + rank),
         box * FOLDERS_PER_MAILBOX + _mailboxes.SENT_ITEMS,
         np.full(len(visit), -1, dtype=np.int64),
     )
 
 
-def _copies(intents: pa.Table, visits: _Visits, mail: Mail) -> _Done:
-    """Folder synchronisations, spread over the visit; the inbox first, then the folders in their order."""
+def _copies(tenant: Tenant, day: int, intents: pa.Table, visits: Visits, mail: Mail) -> Done:
+    """Folder synchronisations, spread over the visit; the inbox first, then the folders in their order.
+
+    Outlook on the desktop goes through all folders and copies further ones in which something has changed.
+    """
     count = numbers(intents, "syncs")[visits.row].astype(np.int64)
     visit, place = streams.spread(count)
-    box = visits.mailbox[visit]
-    there = FIRST_USER + mail.user_folders[box].astype(np.int64)
-    folders = np.clip(numbers(intents, "folders")[visits.row].astype(np.int64)[visit], 1, there)
-    number = place % folders
+    there = FIRST_USER + mail.user_folders[visits.mailbox].astype(np.int64)
+    folders = np.clip(numbers(intents, "folders")[visits.row].astype(np.int64), 1, there)
+    share = (place + 0.5) / np.maximum(count[visit], 1)
+    number = place % folders[visit]
+    walker = np.flatnonzero((visits.habit == DESKTOP) & visits.copies)
+    more, further = streams.spread((there - folders)[walker])
+    further += folders[walker][more]
+    chance = streams.hashed_uniform(tenant.key("day", day, "changed"), visits.row[walker][more], further)
+    changed = np.flatnonzero(chance < _CHANGED)
+    visit = np.concatenate([visit, walker[more[changed]]])
+    number = np.concatenate([number, further[changed]])
+    share = np.concatenate([share, further[changed] / FOLDERS_PER_MAILBOX])
     rest = np.array([one for one in range(FOLDERS_PER_MAILBOX) if one not in _SYNC_ORDER])
     kind = np.array([*_SYNC_ORDER, *rest])[number]
-    at = visits.starts[visit] + (visits.length[visit] * (place + 0.5) / np.maximum(count[visit], 1)).astype(np.int64)
-    none = np.full(len(visit), -1, dtype=np.int64)
-    return _Done(
-        visit,
-        np.minimum(at, visits.starts[visit] + visits.length[visit]),
-        np.full(len(visit), _KIND["sync"]),
-        none,
-        box * FOLDERS_PER_MAILBOX + kind,
-        none,
-    )
+    at = visits.starts[visit] + (visits.length[visit] * share).astype(np.int64)
+    folder = visits.mailbox[visit] * FOLDERS_PER_MAILBOX + kind
+    return done(visit, at, "sync", np.full(len(visit), -1, dtype=np.int64), folder)
 
 
-def _once(intents: pa.Table, visits: _Visits) -> _Done:
+def _once(intents: pa.Table, visits: Visits) -> Done:
     """Searches, and the sign-on of clients that speak POP and IMAP."""
     searches = numbers(intents, "searches")[visits.row].astype(np.int64)
     visit, place = streams.spread(searches)
     logs_in = np.flatnonzero(is_one_of(coded(intents, "protocol").take(visits.row), "imap_pop"))
     visit = np.concatenate([visit, logs_in])
     at = np.concatenate([2 * SECOND_US + place * 11 * SECOND_US, np.zeros(len(logs_in), dtype=np.int64)])
-    kind = np.repeat([_KIND["search"], _KIND["mailbox_login"]], [len(place), len(logs_in)])
+    kind = np.repeat([KIND["search"], KIND["mailbox_login"]], [len(place), len(logs_in)])
     none = np.full(len(visit), -1, dtype=np.int64)
-    return _Done(visit, visits.starts[visit] + np.minimum(at, visits.length[visit]), kind, none, none, none)
+    return Done(visit, visits.starts[visit] + np.minimum(at, visits.length[visit]), kind, none, none, none)

@@ -17,6 +17,7 @@ from brokenseal.drill import (
     _audit_fields,
     _bind_audit,
     _graph_requests,
+    _mailboxes,
     _record_columns,
     mailflow,
     streams,
@@ -27,9 +28,11 @@ from brokenseal.drill._bind_audit import Memory, forgetful
 from brokenseal.drill.tables import (
     AUDIT_ITEM,
     AUDIT_RECORD,
+    AUDIT_SETTING,
     CHANGE,
     READ_FATE,
     READ_FATES,
+    SECOND_US,
     Coded,
     build,
     coded,
@@ -73,8 +76,11 @@ _SINGLE: Final = {
 }
 _LICENSED: Final = ("bind", "sync", "attachment", "search", "send")
 """What only mailboxes with the right licence have audited."""
+_CHOSEN: Final = 0.25
+"""Share of tenants that chose themselves what is audited. By default moves between folders are not (Microsoft Purview,
+manage mailbox auditing)."""
+_SECOND_REQUEST_US: Final = 45 * SECOND_US
 _AUDIT_SWITCHES: Final = ("audit_bypass", "audit_disabled", "mailbox_audit_disabled")
-_BARE: Final = 0.25
 _FATE: Final = {name: code for code, name in enumerate(READ_FATES)}
 _BIND_FATE: Final = np.array([_FATE[name] for name in ("recorded", "aggregated", "repeat", "throttled")])
 
@@ -161,7 +167,7 @@ def audit(
     return Audited(
         records=records,
         items=_items(actions, mail, kept, record_no),
-        settings=_renumbered(changed.settings, number[made.num_rows :]),
+        settings=_settings(made, changed.settings, number),
         graph=_graph_requests.graph_lines(tenant, day, intents=intents, actions=actions),
         fates=_fates(actions, shown, kept, record_no),
         memory=memory,
@@ -192,11 +198,17 @@ def _kept(tenant: Tenant, day: int, actions: pa.Table, shown: _Shown, memory: Me
     return _Kept(rows, binds, single, opening[order], place), memory
 
 
-def _renumbered(settings: pa.Table, number: Ints) -> pa.Table:
-    """Settings with the final numbers of their records, sorted by these."""
-    final = number[numbers(settings, "record_no")]
+def _settings(made: pa.Table, changed: pa.Table, number: Ints) -> pa.Table:
+    """AUDIT_SETTING with the final numbers of the records: what updates changed, and what changes of settings did."""
+    updated = np.flatnonzero(is_one_of(coded(made, "operation"), "Update"))
+    names = build(
+        AUDIT_SETTING,
+        len(updated),
+        {"record_no": updated, "place": "modified", "name": "RecipientCollection"},
+    )
+    final = number[np.concatenate([updated, made.num_rows + numbers(changed, "record_no")])]
     order = pa.array(np.argsort(final, kind="stable"))
-    return settings.set_column(0, "record_no", pa.array(final)).take(order)
+    return tables.concat([names, changed]).set_column(0, "record_no", pa.array(final)).take(order)
 
 
 def _resets(tenant: Tenant, day: int) -> Bools:
@@ -211,7 +223,6 @@ def _shown(
     tenant: Tenant, fields: VisitFields, intents: pa.Table, tokens: pa.Table, actions: pa.Table, switches: pa.Table
 ) -> _Shown:
     row = np.searchsorted(numbers(intents, "intent_id"), numbers(actions, "intent_id"))
-    at = numbers(actions, "at_us")
     by_number = np.argsort(numbers(tokens, "token_no"), kind="stable")
     known = numbers(tokens, "token_no")[by_number]
     wanted = numbers(actions, "token_no")
@@ -219,8 +230,7 @@ def _shown(
     if len(known):
         found = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
         token = np.where((known[found] == wanted) & fields.shows_token[row], by_number[found], -1)
-    bins = at // _bind_audit.WINDOW_US
-    is_bare = fields.may_be_bare[row] & (streams.hashed_uniform(tenant.key("bare"), row, bins) < _BARE)
+    is_bare = _second_requests(fields, actions, row)
     session = np.where(fields.has_session[row] & ~is_bare, numbers(intents, "session_no")[row], -1)
     shown_session = np.where(token >= 0, numbers(intents, "session_no")[row], session)
     repeat = streams.hashed(
@@ -240,6 +250,19 @@ def _shown(
     return _Shown(row, token, is_bare, together, repeat, _audited(tenant, actions, switches))
 
 
+def _second_requests(fields: VisitFields, actions: pa.Table, row: Ints) -> Bools:
+    """Binds with which the web client of older epochs fetches a message again, without session and application."""
+    is_bare = np.zeros(len(row), dtype=bool)
+    own = np.flatnonzero(fields.may_be_bare[row] & is_one_of(coded(actions, "kind"), "bind"))
+    message, folder = numbers(actions, "message_no")[own], numbers(actions, "folder_no")[own]
+    order = np.lexsort((own, folder, message, row[own]))
+    visit, message, folder = row[own][order], message[order], folder[order]
+    same = (visit[1:] == visit[:-1]) & (message[1:] == message[:-1]) & (folder[1:] == folder[:-1])
+    same &= np.diff(numbers(actions, "at_us")[own][order]) < _SECOND_REQUEST_US
+    is_bare[own[order[1:][same]]] = True
+    return is_bare
+
+
 def _audited(tenant: Tenant, actions: pa.Table, switches: pa.Table) -> Bools:
     """Whether the audit log records an action at all: licence, epoch, and switches that somebody turned."""
     kind = coded(actions, "kind")
@@ -249,6 +272,8 @@ def _audited(tenant: Tenant, actions: pa.Table, switches: pa.Table) -> Bools:
     is_audited: Bools = ~needs | np.append(tenant.mailboxes["is_licensed"], True)[mailbox]
     if tenant.parameters.log_epoch < _ATTACHMENTS_SINCE:
         is_audited &= ~is_one_of(kind, "attachment")
+    if not streams.hashed_chance(_CHOSEN, tenant.key("audited actions"), 0)[0]:
+        is_audited &= ~is_one_of(kind, "move")
     for switch in switches.to_pylist():
         if switch["change"] not in _AUDIT_SWITCHES or not switch["succeeded"]:
             continue
@@ -392,7 +417,7 @@ def expand_syncs(mail: Mail, actions: pa.Table, fates: pa.Table) -> pa.Table:
 
     Args:
         mail: The tenant's mail.
-        actions: ACTION, at least those of the rows, sorted by action_no.
+        actions: ACTION of the day, sorted by action_no.
         fates: READ_FATE. A sync takes a whole folder along, so give only the rows that matter.
     """
     is_folder = numbers(fates, "message_no") < 0
@@ -402,8 +427,29 @@ def expand_syncs(mail: Mail, actions: pa.Table, fates: pa.Table) -> pa.Table:
     box = numbers(folders, "mailbox_no").astype(np.int64)
     size = mail.sizes(box, at)
     parent, place = streams.spread(size)
-    message = mail.at_position(box[parent], place)
+    sent, letter = _sent_before(mail, actions, box, folder, at)
+    parent, message = np.concatenate([parent, sent]), np.concatenate([mail.at_position(box[parent], place), letter])
     stands = np.flatnonzero(mailflow.folders_at(mail, message, at[parent]) == folder[parent])
+    stands = stands[np.argsort(parent[stands], kind="stable")]
     rows = folders.take(pa.array(parent[stands]))
     rows = rows.set_column(3, fates.schema.field(3), pa.array(message[stands]))
     return tables.concat([fates.filter(pc.invert(pa.array(is_folder))), rows])
+
+
+def _sent_before(mail: Mail, actions: pa.Table, box: Ints, folder: Ints, at: Ints) -> tuple[Ints, Ints]:
+    """What was sent before each sync: index of the sync, and message in Sent Items or colleague's copy elsewhere."""
+    sends = actions.filter(pa.array(is_one_of(coded(actions, "kind"), "send", "send_as", "send_on_behalf")))
+    letters, sent_at = numbers(sends, "message_no"), numbers(sends, "at_us")
+    senders = numbers(sends, "mailbox_no")
+    post = mailflow.delivered(mail, letters, sent_at)
+    is_sent = folder % _mailboxes.FOLDERS_PER_MAILBOX == _mailboxes.SENT_ITEMS
+    found: list[tuple[Ints, Ints]] = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))]
+    for row in range(len(folder)):
+        if is_sent[row]:
+            own = letters[(senders == box[row]) & (sent_at <= at[row])]
+            message = np.concatenate([mail.sent_until(int(box[row]), int(at[row])), own])
+        else:
+            message = post.message[(post.mailbox == box[row]) & (post.at <= at[row])]
+        found.append((np.full(len(message), row, dtype=np.int64), message))
+    rows, messages = zip(*found, strict=True)
+    return np.concatenate(rows), np.concatenate(messages)

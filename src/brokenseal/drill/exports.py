@@ -25,6 +25,7 @@ from brokenseal.drill._audit_lines import audit_lines
 from brokenseal.drill._directory_lines import directory_lines
 from brokenseal.drill._graph_lines import CATEGORY as GRAPH_CATEGORY
 from brokenseal.drill._graph_lines import activity_lines
+from brokenseal.drill._lines import Text
 from brokenseal.drill._login_lines import login_lines, operations, record_ids, record_types
 from brokenseal.drill._sign_in_lines import CATEGORIES, ONLY_DIAGNOSTIC, diagnostic_lines, graph_lines
 from brokenseal.drill._trace_lines import encode, trace_lines
@@ -34,7 +35,7 @@ from brokenseal.drill.roster import find
 from brokenseal.drill.tables import HOUR_US, MINUTE_US, Coded, numbers, words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -54,6 +55,7 @@ _EVENT_TYPES: Final = {
     "managed_identity": "managedIdentity",
 }
 _BLOB_ROWS: Final = 50_000
+_BUFFER: Final = 1 << 20
 
 
 class Place(NamedTuple):
@@ -109,25 +111,22 @@ def _random(day: Day, place: Place, name: str) -> np.random.Generator:
     return streams.stream(place.law.seed, "tenant", place.law.tenant_no, "day", day.day, "order", name)
 
 
-def _write(path: Path, *parts: bytes | memoryview) -> None:
+def _write(path: Path, parts: Iterable[bytes | memoryview]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        for part in parts:
-            file.write(part)
+    with path.open("wb", buffering=_BUFFER) as file:
+        file.writelines(parts)
 
 
-class _Joined:
-    """Lines in a chosen order as one run of bytes."""
-
-    def __init__(self, lines: pa.Array, order: npt.NDArray[np.int64], separator: str) -> None:
-        rendered = _lines.render([_lines.Pieces(lines, order.astype(np.int32)), separator], len(order))
-        self._text = memoryview(rendered.buffers()[2])
-        self._offsets = np.frombuffer(rendered.buffers()[1], dtype=np.int32)
-        self._separator = len(separator)
-
-    def part(self, start: int, stop: int) -> memoryview:
-        """The bytes of these lines, without the separator after the last one."""
-        return self._text[int(self._offsets[start]) : int(self._offsets[stop]) - self._separator]
+def _listed(
+    text: Text, rows: npt.NDArray[np.int64], *, opening: bytes = b"", separator: bytes, closing: bytes
+) -> Iterator[bytes | memoryview]:
+    """These lines with the separator between them."""
+    yield opening
+    for number, line in enumerate(text.lines(rows)):
+        if number:
+            yield separator
+        yield line
+    yield closing
 
 
 def _groups(keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
@@ -143,7 +142,7 @@ def _groups(keys: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 class _Audit(NamedTuple):
     """Audit records and sign-in records of the audit log, once each, and which of them each delivered row is."""
 
-    lines: pa.Array
+    lines: Text
     row: npt.NDArray[np.int64]
     record_id: pa.Array
     at_us: npt.NDArray[np.int64]
@@ -171,7 +170,9 @@ def _audit(day: Day, given: pa.Table, place: Place, *, doubled: bool) -> _Audit:
     row = np.empty(given.num_rows, dtype=np.int64)
     row[is_record], row[~is_record] = record_of, login_of + len(record_rows)
     return _Audit(
-        lines=pa.concat_arrays([lines, login_lines(logins, epoch=place.epoch, roster=place.roster, doubled=doubled)]),
+        lines=Text.below(
+            [lines, Text.of([login_lines(logins, epoch=place.epoch, roster=place.roster, doubled=doubled)])]
+        ),
         row=row,
         record_id=pa.concat_arrays(
             [records.column("record_id").combine_chunks(), _one(record_ids(logins, place.roster.key))]
@@ -200,11 +201,11 @@ def _search(day: Day, given: pa.Table, place: Place) -> None:
     for number, start in enumerate(range(0, len(order), _SEARCH_ROWS), start=1):
         audit = _audit(day, given.take(pa.array(order[start : start + _SEARCH_ROWS])), place, doubled=True)
         name = f"{_date(day)}.csv" if number == 1 else f"{_date(day)}-part{number}.csv"
-        _write(place.folder / "purview" / name, _SEARCH_HEADER, memoryview(_rows(audit).buffers()[2]))
+        _write(place.folder / "purview" / name, _rows(audit))
 
 
-def _rows(audit: _Audit) -> pa.Array:
-    """The rows of a download, line ends included."""
+def _rows(audit: _Audit) -> Iterator[bytes | memoryview]:
+    """The file of a download."""
     kinds, kind = np.unique(audit.record_type, return_inverse=True)
     each = np.arange(len(audit.lines), dtype=np.int32)
     cells = [
@@ -214,11 +215,13 @@ def _rows(audit: _Audit) -> pa.Array:
         _lines.coded_as(audit.operation, [f",{_cell(word)}" for word in audit.operation.words], absent=","),
         _lines.coded_as(audit.user, [f",{_cell(word)}" for word in audit.user.words], absent=","),
         ',"',
-        _lines.Pieces(audit.lines, each),
-        '",,\r\n',
     ]
-    placed = [cell.take(audit.row) if isinstance(cell, _lines.Pieces) else cell for cell in cells]
-    return _lines.render(placed, len(audit.row))
+    heads = Text.of([_lines.render(cells, len(audit.lines))])
+    yield _SEARCH_HEADER
+    for head, line in zip(heads.lines(audit.row), audit.lines.lines(audit.row), strict=True):
+        yield head
+        yield line
+        yield b'",,\r\n'
 
 
 def _cell(word: str) -> str:
@@ -239,13 +242,13 @@ def _blobs(day: Day, given: pa.Table, place: Place) -> None:
         for part, start in enumerate(range(0, len(own), _BLOB_ROWS)):
             some = own[start : start + _BLOB_ROWS]
             audit = _audit(day, given.take(pa.array(some)), place, doubled=False)
-            joined = _Joined(audit.lines, audit.row, ",")
             for first, last in _groups(slot[some]):
                 created = int(slot[some[first]]) * place.blob_minutes * MINUTE_US // 1_000_000
                 moment = dt.datetime.fromtimestamp(created, tz=dt.UTC)
                 number = f"-{part}" if part else ""
                 path = f"{moment:%Y-%m-%d}/{moment:%Y%m%dT%H%M%SZ}-{_date(day)}{number}.json"
-                _write(folder / path, b"[", joined.part(first, last), b"]")
+                lines = _listed(audit.lines, audit.row[first:last], opening=b"[", separator=b",", closing=b"]")
+                _write(folder / path, lines)
 
 
 # ---------------------------------------------------------------- Entra and Graph
@@ -257,31 +260,37 @@ def _sign_ins(day: Day, given: pa.Table, place: Place, category: str, *, is_diag
     rows, row = np.unique(find(day.sign_ins, "line_no", numbers(given, "row_no")), return_inverse=True)
     own = day.sign_ins.take(pa.array(rows))
     if is_diagnostic:
-        _by_hour(given, place, CATEGORIES[category], row, lambda: diagnostic_lines(own, category, place.roster))
+        _by_hour(day, given, place, CATEGORIES[category], row, lambda: diagnostic_lines(own, category, place.roster))
     else:
-        lines = graph_lines(own, category, place.roster)
+        lines = Text.of([graph_lines(own, category, place.roster)])
         # Graph returns the newest first.
         order = row[np.argsort(-numbers(given, "at_us"), kind="stable")]
         path = place.folder / "sign-ins" / f"{_date(day)}-{_EVENT_TYPES[category]}-SignInLogs.json"
-        _write(path, b"[\n", _Joined(lines, order, ",\n").part(0, len(order)), b"\n]\n")
+        _write(path, _listed(lines, order, opening=b"[\n", separator=b",\n", closing=b"\n]\n"))
 
 
 def _by_hour(
+    day: Day,
     given: pa.Table,
     place: Place,
     category: str,
     row: npt.NDArray[np.int64],
     rendered: Callable[[], pa.Array],
 ) -> None:
-    """Blobs of a storage account: one per category and hour, lines as they came."""
+    """Blobs of a storage account: one per category and hour, lines as they came.
+
+    A few lines of a day fall into an hour of the day before (a token of the first minutes was issued then). They stand
+    in a blob of their own there: the other one may be under way in another process.
+    """
     hour = numbers(given, "at_us") // HOUR_US
     order = np.lexsort((numbers(given, "available_at_us"), hour))
-    joined = _Joined(rendered(), row[order], "\r\n")
+    lines = Text.of([rendered()])
     base = place.folder / f"insights-logs-{category.lower()}" / f"tenantId={place.roster.tenant_id}"
     for first, last in _groups(hour[order]):
         moment = dt.datetime.fromtimestamp(int(hour[order[first]]) * 3600, tz=dt.UTC)
-        path = base / f"y={moment:%Y}" / f"m={moment:%m}" / f"d={moment:%d}" / f"h={moment:%H}" / "m=00" / "PT1H.json"
-        _write(path, joined.part(first, last), b"\r\n")
+        name = "PT1H.json" if f"{moment:%Y-%m-%d}" == _date(day) else f"PT1H-{_date(day)}.json"
+        path = base / f"y={moment:%Y}" / f"m={moment:%m}" / f"d={moment:%d}" / f"h={moment:%H}" / "m=00" / name
+        _write(path, _listed(lines, row[order[first:last]], separator=b"\r\n", closing=b"\r\n"))
 
 
 def _graph_activity(day: Day, given: pa.Table, place: Place) -> None:
@@ -290,6 +299,7 @@ def _graph_activity(day: Day, given: pa.Table, place: Place) -> None:
     rows, row = np.unique(find(day.graph, "line_no", numbers(given, "row_no")), return_inverse=True)
     own = day.graph.take(pa.array(rows))
     _by_hour(
+        day,
         given,
         place,
         GRAPH_CATEGORY,
@@ -305,10 +315,10 @@ def _directory_audits(day: Day, given: pa.Table, place: Place) -> None:
     records = day.records.take(pa.array(rows))
     own = numbers(records, "record_no")
     settings = day.settings.filter(pa.array(np.isin(numbers(day.settings, "record_no"), own)))
-    lines = directory_lines(records, settings, day.changes, place.roster)
+    lines = Text.of([directory_lines(records, settings, day.changes, place.roster)])
     order = np.argsort(-numbers(records, "at_us"), kind="stable")
     path = place.folder / "directory-audits" / f"{_date(day)}.json"
-    _write(path, b"[\n", _Joined(lines, order, ",\n").part(0, len(order)), b"\n]\n")
+    _write(path, _listed(lines, order, opening=b"[\n", separator=b",\n", closing=b"\n]\n"))
 
 
 def _message_trace(day: Day, given: pa.Table, place: Place) -> None:
@@ -317,4 +327,4 @@ def _message_trace(day: Day, given: pa.Table, place: Place) -> None:
     rows = find(day.trace, "line_no", numbers(given, "row_no"))
     rows = rows[np.argsort(-numbers(day.trace, "at_us")[rows], kind="stable")]
     lines = trace_lines(day.trace.take(pa.array(rows)), place.roster)
-    _write(place.folder / "message-trace" / f"{_date(day)}.csv", encode(lines))
+    _write(place.folder / "message-trace" / f"{_date(day)}.csv", [encode(lines)])

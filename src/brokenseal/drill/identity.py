@@ -20,6 +20,7 @@ from brokenseal.drill import _service_ids, _token_lines, apps, people, streams, 
 from brokenseal.drill._audit_fields import is_one_of, text_keys
 from brokenseal.drill.tables import DAY_US, HOUR_US, MINUTE_US, TOKEN, TOKEN_USE, Coded, build, coded, numbers
 from brokenseal.drill.truth_tables import TRUTH_COLUMNS
+from brokenseal.drill.vocabulary import CONSUMER_TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,6 @@ _CATEGORY: Final = {
 }
 CATEGORIES: Final = (*dict.fromkeys(_CATEGORY.values()), "owa_auth")
 _FORGED: Final = ("forged_random", "forged_structured", "copied")
-_CONSUMER_TENANT: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"
 _TRUTH: Final = tuple(column.name for column in TRUTH_COLUMNS)
 
 
@@ -336,7 +336,7 @@ def _session_ids(tenant: Tenant, own: pa.Table, ids: Ints, is_forged: Bools) -> 
 def _token_tenants(tenant: Tenant, own: pa.Table) -> Coded:
     """`tid`: the tenant; the home of a guest; another one where the claim is wrong."""
     identity = numbers(own, "identity_no")
-    homes = (*tenant.home_tenant_ids, tenant.tenant_id, _CONSUMER_TENANT)
+    homes = (*tenant.home_tenant_ids, tenant.tenant_id, CONSUMER_TENANT)
     is_guest = tenant.identities["kind"][identity] == people.GUEST
     codes = np.where(is_guest, identity, len(homes) - 2)
     return Coded(np.where(numbers(own, "claim_tenant_wrong"), len(homes) - 1, codes).astype(np.int32), homes)

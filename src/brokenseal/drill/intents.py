@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from brokenseal.drill import _machines, _visits, changes, tables
+from brokenseal.drill import _machines, _routines, _visits, changes, tables
 from brokenseal.drill.presence import GONE, WORKING, column, presence
 from brokenseal.drill.tables import CHANGE, INTENT
 
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from brokenseal.drill.changes import Planned
     from brokenseal.drill.world import Tenant
 
-_BY_PERSON = (_visits.own_visits, _visits.delegate_visits, _visits.other_sign_ins, _visits.guest_sign_ins)
+_BY_PERSON = (
+    _visits.own_visits,
+    _visits.delegate_visits,
+    _visits.other_sign_ins,
+    _visits.guest_sign_ins,
+    _visits.partner_visits,
+)
 _BY_SOFTWARE = (
     _machines.background_visits,
     _machines.app_visits,
@@ -74,7 +80,7 @@ def _planned(tenant: Tenant, day: int) -> list[Planned]:
     due = [one for one in tenant.changes if starts <= one.at_us < ends]
     # Whoever is not employed that day changes nothing.
     made = [one for one in due if not (0 <= one.identity_no < len(status)) or status[one.identity_no] != GONE]
-    return made + changes.routine(tenant, day, present)
+    return made + _routines.routine(tenant, day, present)
 
 
 def _change_rows(made: Sequence[Planned], intent_id: Any) -> pa.Table:

@@ -139,7 +139,7 @@ def _elsewhere(rng: np.random.Generator) -> Iterator[_Plan]:
     rented = [
         (HOSTING, "Hosting", 12, 4, 0.3, 0),
         (CLOUD, "Cloud", 6, 4, 0.0, 0),
-        (CONSUMER_VPN, "Tunnel", 4, 3, 0.0, 60),
+        (CONSUMER_VPN, "Tunnel", 4, 3, 0.0, 24),
     ]
     for kind, name, count, blocks, v6, exits in rented:
         for number, city in enumerate(rng.integers(len(CITIES), size=count).tolist()):

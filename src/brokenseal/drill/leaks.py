@@ -7,30 +7,47 @@ fail is a fault of the generator, to be mended there and never masked here.
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from brokenseal.drill._leak_detectors import Detected, PlainDetector, product_finds
 from brokenseal.drill._leak_fields import excused, is_excused
 from brokenseal.drill._leak_identifiers import Seen, exclusive
-from brokenseal.drill._leak_lines import AttackInstance, Line, attack_instances, flatten, lines_of_drill, replaced
+from brokenseal.drill._leak_lines import (
+    AttackInstance,
+    Line,
+    attack_instances,
+    flatten,
+    line_of,
+    raw_lines,
+    replaced,
+    sampled,
+)
 from brokenseal.drill._leak_report import FAIL, NOT_ASSESSABLE, PASS, TITLES, Check, LeakReport
 from brokenseal.drill._leak_scans import NULL, by_cell, single_fields, thin, trivial_fields
 from brokenseal.drill._leak_statistics import wilson
 from brokenseal.drill._leak_timing import hour_of_week, timing
+from brokenseal.drill.attacks import TRACES
 from brokenseal.drill.streams import stream
 from brokenseal.drill.tables import DAY_US
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
+    from brokenseal.drill._leak_lines import Raw
     from brokenseal.model import Record
 
 __all__ = [
@@ -44,11 +61,13 @@ __all__ = [
     "Detected",
     "LeakReport",
     "Line",
-    "Score",
+    "PlainDetector",
+    "check_drill",
     "check_ghost",
     "check_lines",
     "check_swaps",
     "check_timing",
+    "product_finds",
     "run",
 ]
 
@@ -56,29 +75,15 @@ GHOST: Final = "A0g"
 _GHOST_POINTS: Final = 0.02
 _GHOST_LEAST: Final = 50
 _SWAP_POINTS: Final = 0.01
-_OWNERS: Final = ("owner", "delegate")
-
-
-class Detected(NamedTuple):
-    """How many instances of an attack have a case."""
-
-    found: int
-    instances: int
-
-
-class Score(Protocol):
-    """What T3 needs of a score: per attack id how many instances were found."""
-
-    @property
-    def detected(self) -> Mapping[str, Detected]:
-        """Attack id to counts; the controls are in it."""
+_WATCHED: Final = 120
+_OWNERS: Final = ("owner", "delegate", "admin", "guest")
 
 
 def run(
     drill_dir: Path,
     *,
     others: Sequence[Path] = (),
-    score: Score | None = None,
+    detected: Mapping[str, Detected] | None = None,
     detect: Callable[[Sequence[Line]], Collection[int]] | None = None,
     seed: int = 0,
 ) -> LeakReport:
@@ -87,7 +92,7 @@ def run(
     Args:
         drill_dir: Folder that `generate.generate` wrote.
         others: Further drills of other seeds, for T6 alone.
-        score: Result of the detectors on the drill, for T3.
+        detected: For T3: how many instances of each attack and control the detectors found.
         detect: For T4: from lines to the attack instances that a detector finds in them.
         seed: Seed of folds, permutations and intervals; the same seed gives the same report.
 
@@ -100,14 +105,15 @@ def run(
     first_day = {one.tenant: math.inf for one in instances}
     for one in instances:
         first_day[one.tenant] = min(first_day[one.tenant], one.first_at_us // DAY_US)
-    every_line = seen.watch(lines_of_drill(drill_dir), 0)
-    kept = thin(line for line in every_line if line.day >= first_day.get(line.tenant, math.inf))
+    kept = thin(_watched(drill_dir, first_day, seen, 0))
     for number, other in enumerate(others, start=1):
-        for _ in seen.watch(lines_of_drill(other), number):
-            pass
+        _watched(other, {}, seen, number)
+    for one_drill in (drill_dir, *others):
+        if seen.open_questions:
+            seen.confirm(raw_lines(one_drill))
     every = (*instances, *(one for other in others for one in attack_instances(other)))
     tells = {one.attack_id: one.tells for one in every}
-    ghost = check_ghost(score.detected) if score is not None else _no_score("T3", "no score was given")
+    ghost = check_ghost(detected) if detected is not None else _no_score("T3", "no score was given")
     swaps = (
         check_swaps(kept, tells, detect, stream(seed, "leaks", "swap"))
         if detect is not None
@@ -121,6 +127,53 @@ def run(
         *exclusive(seen, tells),
     ]
     return LeakReport(checks=tuple(checks))
+
+
+def check_drill(
+    drill_dir: Path, *, others: Sequence[Path] = (), seed: int = 0, with_detectors: bool = False
+) -> LeakReport:
+    """Every leak test on one drill, with the detectors where asked.
+
+    Args:
+        drill_dir: Folder that `generate.generate` wrote.
+        others: Further drills of other seeds, for T6 alone.
+        seed: Seed of folds, permutations and intervals.
+        with_detectors: Also T3, for which every tenant is read into a store and the product's detectors run, and T4
+            with a plain detector over the lines. Without it they are not assessable.
+
+    Raises:
+        UsageError: A folder is no drill.
+    """
+    if not with_detectors:
+        return run(drill_dir, others=others, seed=seed)
+    attack_instances(drill_dir)  # refuse what is no drill before the long work
+    return run(
+        drill_dir,
+        others=others,
+        detected=product_finds(drill_dir),
+        detect=PlainDetector.of_drill(drill_dir),
+        seed=seed,
+    )
+
+
+def _watched(drill_dir: Path, first_day: Mapping[str, float], seen: Seen, number: int) -> list[Line]:
+    """A sample of a drill's lines; `seen` remembers what they and every line of an attack show."""
+    watched: Counter[tuple[object, ...]] = Counter()
+
+    def every() -> Iterator[Raw]:
+        for raw in raw_lines(drill_dir):
+            row = raw.row
+            if row["instance"] is not None:
+                kind = (row["tenant_id"], row["instance"], row["stream"], raw.record.get("Operation"))
+                watched[kind] += 1
+                line = line_of(raw) if watched[kind] <= _WATCHED else None
+                if line is not None:
+                    seen.watch([line], number)
+            yield raw
+
+    lines = sampled(every(), first_day)
+    seen.watch((line for line in lines if line.instance < 0), number)
+    return lines
 
 
 def _no_score(test: str, reason: str) -> Check:
@@ -194,6 +247,9 @@ def check_swaps(
 ) -> list[Check]:
     """T4, one check per attack: every undeclared field of its lines drawn anew from honest lines of the same stratum.
 
+    They are those of the same mailbox or actor where it has any, so that what is new there is no longer new. The
+    controls declare nothing and are to be found by nothing; T3 judges them.
+
     Args:
         lines: Lines, attackers' and honest.
         tells: Declared tells by attack id.
@@ -201,13 +257,17 @@ def check_swaps(
         rng: Generator of the draws.
     """
     honest = [line for line in lines if line.instance < 0]
-    pool: dict[str, list[dict[str, object]]] = {}
+    pool: dict[tuple[str, ...], list[dict[str, object]]] = {}
     for line in honest:
-        pool.setdefault(line.stratum, []).append(flatten(line.record))
+        flat = flatten(line.record)
+        pool.setdefault((line.stratum,), []).append(flat)
+        pool.setdefault((line.stratum, line.tenant, line.unit), []).append(flat)
     attacks: dict[str, list[Line]] = {}
     for line in lines:
-        if line.attack_id is not None and line.instance >= 0:
-            attacks.setdefault(line.attack_id, []).append(line)
+        if line.attack_id not in {None, GHOST, NULL} and line.instance >= 0:
+            attacks.setdefault(str(line.attack_id), []).append(line)
+    if not attacks:
+        return [_no_score("T4", "the drill holds no attack")]
     return [
         _swap_check(attack_id, own, honest, _Swap(pool, excused(tells.get(attack_id, ())), rng), detect)
         for attack_id, own in sorted(attacks.items())
@@ -216,7 +276,7 @@ def check_swaps(
 
 @dataclass(frozen=True, slots=True)
 class _Swap:
-    pool: Mapping[str, Sequence[Mapping[str, object]]]
+    pool: Mapping[tuple[str, ...], Sequence[Mapping[str, object]]]
     pattern: re.Pattern[str] | None
     rng: np.random.Generator
 
@@ -229,8 +289,8 @@ class _Swap:
         ]
 
     def apply(self, line: Line, wanted: Collection[str] | None) -> Line:
-        """The line with these paths (None for all that may be) as in honest lines of its stratum."""
-        pool = self.pool.get(line.stratum, ())
+        """The line with these paths (None for all that may be) as in honest lines of its stratum and unit."""
+        pool = self.pool.get((line.stratum, line.tenant, line.unit)) or self.pool.get((line.stratum,), ())
         record = line.record
         for path in self.paths(line):
             if pool and (wanted is None or path in wanted):
@@ -252,9 +312,17 @@ def _swap_check(
     detect: Callable[[Sequence[Line]], Collection[int]],
 ) -> Check:
     instances = {line.instance for line in own}
+    touched = {(line.tenant, line.unit) for line in own}
+    honest = [line for line in honest if (line.tenant, line.unit) in touched]
 
     def recall(changed: Sequence[Line]) -> float:
         return len(instances & set(detect([*honest, *changed]))) / len(instances)
+
+    def differs(value: float) -> bool:
+        if value < before:
+            return before - value > _SWAP_POINTS
+        # A drawn value may be an odd one among honest ones, and then raise an alarm of its own.
+        return wilson(round(value * len(instances)), len(instances))[0] - before > _SWAP_POINTS
 
     before = recall(own)
     paths = sorted({path for line in own for path in swap.paths(line)})
@@ -266,9 +334,9 @@ def _swap_check(
     hits = []
     for path in paths:
         value = recall([swap.apply(line, {path}) for line in own])
-        if abs(value - before) > _SWAP_POINTS:
+        if differs(value):
             hits.append((abs(value - before), f"{path}: {before:.2f} to {value:.2f}"))
-    if hits or abs(after - before) > _SWAP_POINTS:
+    if hits or differs(after):
         outcome, reason = FAIL, "recall hangs on fields that no tell declares"
     elif not before:
         outcome, reason = NOT_ASSESSABLE, "the detector finds no instance, so that no field can be missed"
@@ -282,24 +350,54 @@ def _swap_check(
 
 
 def check_timing(instances: Sequence[AttackInstance], drill_dir: Path, *, seed: int = 0) -> list[Check]:
-    """T5 on the instances of a drill; what their victims' mailboxes show otherwise says when owners are active."""
-    real = [one for one in instances if one.attack_id not in {GHOST, NULL}]
-    records = pq.read_table(
-        drill_dir / "truth" / "records.parquet",
-        columns=["tenant_id", "mailbox_key", "occurred_at", "instance", "actor_kind"],
+    """T5 on the instances of a drill, against the days of whoever each of them begins with.
+
+    That is the account of its first record; where honest lines do not show it, the victims' mailboxes, else the tenant.
+    """
+    # The instances of a campaign share their hours by design, so that one of them speaks for all.
+    shared = {one.attack_id for one in instances if any(TRACES[tell].is_shared for tell in one.tells if tell in TRACES)}
+    speaks = {attack_id: min(one.instance for one in instances if one.attack_id == attack_id) for attack_id in shared}
+    real = [
+        one
+        for one in instances
+        if one.attack_id not in {GHOST, NULL} and speaks.get(one.attack_id, one.instance) == one.instance
+    ]
+    columns = ["tenant_id", "mailbox_key", "actor", "occurred_at", "instance", "actor_kind"]
+    records = pq.read_table(drill_dir / "truth" / "records.parquet", columns=columns)
+    is_honest = pc.and_(
+        pc.is_null(records.column("instance")), pc.is_in(records.column("actor_kind"), value_set=pa.array(_OWNERS))
     )
-    honest = records.filter(
-        pc.and_(
-            pc.is_null(records.column("instance")), pc.is_in(records.column("actor_kind"), value_set=pa.array(_OWNERS))
-        )
-    )
+    honest = records.filter(is_honest)
     hour = hour_of_week(honest.column("occurred_at").cast("int64").to_numpy())
-    tenant = np.array(honest.column("tenant_id").to_pylist(), dtype=object)
-    mailbox = np.array(honest.column("mailbox_key").to_pylist(), dtype=object)
+    tenant, mailbox, actor = (
+        np.array(honest.column(name).to_pylist(), dtype=object) for name in ("tenant_id", "mailbox_key", "actor")
+    )
+    first: dict[int, str | None] = {}
+    own_records = records.filter(pc.is_valid(records.column("instance"))).sort_by("occurred_at")
+    for instance, name in zip(
+        own_records.column("instance").to_pylist(), own_records.column("actor").to_pylist(), strict=True
+    ):
+        first.setdefault(instance, name)
     activity = []
     for one in real:
         own = tenant == one.tenant
+        acts = own & (actor == first.get(one.instance))
         victims = own & np.isin(mailbox, np.array(one.mailboxes, dtype=object))
-        chosen = victims if victims.any() else own
+        chosen = next(mask for mask in (acts, victims, own) if mask.any() or mask is own)
         activity.append(np.bincount(hour[chosen], minlength=168).astype(np.float64))
-    return timing([one.first_at_us for one in real], activity, stream(seed, "leaks", "T5"))
+    starts = [one.first_at_us for one in real]
+    return timing(starts, activity, _days_open(drill_dir, starts), stream(seed, "leaks", "T5"))
+
+
+def _days_open(drill_dir: Path, starts_us: Sequence[int]) -> npt.NDArray[np.float64]:
+    """How often each day of the week could be a first day: evenly, unless the drill leaves attacks less than a week."""
+    path = drill_dir / "manifest.json"
+    if not path.is_file():
+        return np.ones(7)
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    epoch = dt.date.fromisoformat(manifest["epoch"]).weekday()
+    days = np.arange(manifest["warm_up_days"], manifest["days"])
+    if len(days) >= 7:  # noqa: PLR2004 - `attacks._moves.begins` draws from whole weeks
+        return np.ones(7)
+    seen = hour_of_week(np.asarray(starts_us, dtype=np.int64)) // 24
+    return np.bincount(np.concatenate([(days + epoch) % 7, seen]), minlength=7).astype(np.float64)

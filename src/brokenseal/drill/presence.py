@@ -26,11 +26,17 @@ DESKTOP, BROWSER, PHONE, OTHER = range(len(FAMILIES))
 GONE, OFF, AWAY, WORKING = range(4)
 """Status of a day: not employed, a day off, on leave or ill, at work."""
 
+PREFER_V6: Final = 0.6
+"""Share of callers that prefer IPv6 where their network has it. Assumed."""
+
 _SESSIONS_PER_FAMILY: Final = 4096
 # Chance that a family of clients is opened at all on a day: at work by its share, else rarely, the phone excepted.
 _OPENED_OFF: Final = (0.04, 0.05, 0.4, 0.05)
 _OPENED_AWAY: Final = (0.01, 0.02, 0.2, 0.02)
 _WEEK: Final = 7
+_HIDES: Final = 0.04
+_HIDES_ON: Final = 0.4
+"""Share of people with a commercial tunnel, and of their days at home on which it is on. Assumed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,7 +190,7 @@ def places(
     roaming = (streams.hashed(key ^ 3, person, slot) % np.uint64(exits)).astype(np.int64)
     network = np.where(is_mobile, who["mobile_network"], network).astype(np.int32)
     host = np.where(is_mobile, roaming, host)
-    prefers_v6 = streams.hashed_chance(0.6, key ^ 4, person)
+    prefers_v6 = streams.hashed_chance(PREFER_V6, key ^ 4, person)
     shown = internet.addresses(tenant.internet, network, host, prefers_v6)
     twin = who["is_dual_stack"] & (streams.hashed_chance(0.7, key ^ 5, person, slot))
     seen = internet.addresses(tenant.internet, network, host, prefers_v6 ^ twin)
@@ -211,6 +217,13 @@ def _fixed_place(tenant: Tenant, day: int, person: Any, who: Any, key: int) -> t
     host = np.where(is_home & ~is_tunnelled, home_host, office_host)
     for change in tenant.calendar.during("vpn_change", day):
         network = np.where(is_tunnelled, change.network_no, network)
+    # A few people hide at home behind a tunnel of their own.
+    tunnels = tenant.internet.of_kind(internet.CONSUMER_VPN)
+    hides = is_home & ~is_tunnelled & streams.hashed_chance(_HIDES, key ^ 9, person)
+    hides &= streams.hashed_chance(_HIDES_ON, key ^ 10, person, day)
+    own_tunnel = tunnels[(streams.hashed(key ^ 11, person) % np.uint64(len(tunnels))).astype(np.int64)]
+    network = np.where(hides, own_tunnel, network)
+    host = np.where(hides, (streams.hashed(key ^ 12, person, day) % np.uint64(1 << 30)).astype(np.int64), host)
     for proxy in tenant.calendar.during("security_proxy", day):
         reached = np.isin(person, proxy.people)
         network = np.where(reached, proxy.network_no, network)

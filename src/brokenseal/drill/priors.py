@@ -286,8 +286,9 @@ PRIORS: Final = (TRAIN, TEST)
 def load_prior(name: str | Path) -> Prior:
     """A prior by name, or from a TOML or JSON file.
 
-    A file holds `base = "train"` or `"test"` (train where left out) and, per quantity to change, one number or a pair
-    `[low, high]`.
+    A name may end in the field set of the audit log, such as `train-2021`. A file holds `base = "train"` or `"test"`
+    (train where left out) and, per quantity to change, one number or a pair `[low, high]`; `log_epoch = 2021` (2023,
+    2025, or a pair of them) chooses the field set by its year.
 
     Raises:
         UsageError: No such prior or file, or a value in it is impossible; it names the quantity, the value and what
@@ -296,6 +297,9 @@ def load_prior(name: str | Path) -> Prior:
     for prior in PRIORS:
         if str(name) == prior.name:
             return prior
+        for year in LOG_EPOCHS:
+            if str(name) == f"{prior.name}-{year}":
+                return Prior(name=str(name), spans={**prior.spans, "log_epoch_no": _epochs(year, place="prior")})
     path = Path(name)
     if path.suffix.lower() not in {".toml", ".json"}:
         raise UsageError(place="prior", value=name, expected="train, test, or a .toml or .json file")
@@ -306,6 +310,9 @@ def load_prior(name: str | Path) -> Prior:
         raise UsageError(place=f"{path}: base", value=base_name, expected="train or test")
     spans = dict(base.spans)
     for key, value in document.items():
+        if key == "log_epoch":
+            spans["log_epoch_no"] = _epochs(value, place=f"{path}: {key}")
+            continue
         quantity = _BY_NAME.get(key)
         if quantity is None:
             raise UsageError(place=f"{path}: {key}", expected=f"one of the quantities {', '.join(sorted(_BY_NAME))}")
@@ -325,6 +332,16 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UsageError(place=str(path), value=type(document).__name__, expected="an object of quantities")
     return document
+
+
+def _epochs(value: object, *, place: str) -> Span:
+    """Span of `log_epoch_no` for a year or a pair of years."""
+    years = value if isinstance(value, list) else [value, value]
+    # A year may come as 2021.0 from JSON, but True is none.
+    if len(years) != len(("low", "high")) or not all(year in LOG_EPOCHS and year is not True for year in years):
+        raise UsageError(place=place, value=value, expected="2021, 2023 or 2025, or a pair of them")
+    numbers = sorted(LOG_EPOCHS.index(year) for year in years)
+    return Span(float(numbers[0]), float(numbers[1]))
 
 
 def _span(quantity: Quantity, value: object, *, place: str) -> Span:

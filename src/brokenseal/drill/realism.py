@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from brokenseal.drill import _realism_marginals as marginals
-from brokenseal.drill._realism_statistics import MATCH, MISMATCH, UNKNOWN, Verdict, judge_fields, judge_shares
+from brokenseal.drill._realism_statistics import (
+    MATCH,
+    MISMATCH,
+    UNKNOWN,
+    Verdict,
+    judge_fields,
+    judge_shares,
+    rule_of,
+)
 from brokenseal.drill.streams import stream
 
 if TYPE_CHECKING:
@@ -21,7 +29,17 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-__all__ = ["MATCH", "MISMATCH", "UNKNOWN", "Marginal", "RealismReport", "compare", "tables_of"]
+__all__ = [
+    "MATCH",
+    "MISMATCH",
+    "UNKNOWN",
+    "Marginal",
+    "Presence",
+    "RealismReport",
+    "compare",
+    "compare_drill",
+    "tables_of",
+]
 
 TABLES: Final = ("events", "mail_accesses", "accessed_items", "sign_ins", "config_changes", "ledger")
 """The tables that are compared."""
@@ -53,10 +71,28 @@ class Marginal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How often a field stands in one kind of record: `always`, `sometimes`, `never`, or `no record`.
+
+    Attributes:
+        kind: Protocol, Bind or Sync, with or without AppId, and field set.
+        field: The field.
+        real: In the real export.
+        simulated: In the simulated tenants.
+    """
+
+    kind: str
+    field: str
+    real: str
+    simulated: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RealismReport:
-    """All marginals."""
+    """All marginals, and the matrix of fields by kind of record behind the last of them."""
 
     marginals: tuple[Marginal, ...]
+    presence: tuple[Presence, ...] = ()
 
     def count(self, verdict: str) -> int:
         """Marginals with this verdict."""
@@ -71,6 +107,7 @@ class RealismReport:
                 | {"numbers": dict(one.numbers)}
                 for one in self.marginals
             ],
+            "presence": [{name: getattr(one, name) for name in Presence.__dataclass_fields__} for one in self.presence],
         }
 
     def markdown(self) -> str:
@@ -92,7 +129,24 @@ class RealismReport:
                 f"{one.reason}{numbers}",
             )
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-        return "\n".join([*lines, ""])
+        return "\n".join([*lines, "", *self._matrix()])
+
+    def _matrix(self) -> list[str]:
+        """The matrix of fields for people; real before simulated where they differ."""
+        kinds = list(dict.fromkeys(one.kind for one in self.presence))
+        if not kinds:
+            return []
+        cells = {(one.kind, one.field): one for one in self.presence}
+        fields = list(dict.fromkeys(one.field for one in self.presence))
+        lines = [f"| field | {' | '.join(kinds)} |", "|---" * (len(kinds) + 1) + "|"]
+        for name in fields:
+            row = [cells.get((kind, name)) for kind in kinds]
+            words = [
+                "" if one is None else one.real if one.real == one.simulated else f"{one.real} / {one.simulated}"
+                for one in row
+            ]
+            lines.append(f"| {name} | {' | '.join(words)} |")
+        return [*lines, ""]
 
 
 def compare(
@@ -119,10 +173,36 @@ def compare(
         rng = stream(seed, "realism", marginal.name)
         verdict = judge_shares(ours, theirs, rng, least=marginal.least)
         found.append(_marginal(marginal.name, verdict, len(theirs), len(ours)))
+    cells: list[Presence] = []
     for kind, columns in marginals.presence_cells(simulated, real, known):
         ours_there, theirs_there = next(iter(columns.values()))
         found.append(_marginal(f"Fields of {kind}", judge_fields(columns), len(theirs_there), len(ours_there)))
-    return RealismReport(marginals=tuple(found))
+        cells += [
+            Presence(kind=kind, field=name, real=rule_of(sides[1]), simulated=rule_of(sides[0]))
+            for name, sides in columns.items()
+        ]
+    return RealismReport(marginals=tuple(found), presence=tuple(cells))
+
+
+def compare_drill(drill_dir: Path, real_path: Path, *, work_dir: Path) -> RealismReport:
+    """Compare a drill with a real export: both are read by the product's own ingest.
+
+    Args:
+        drill_dir: Folder of a drill.
+        real_path: A real export, a file or a folder.
+        work_dir: Folder for the two stores, absent or empty; it is left there.
+
+    Raises:
+        UsageError: The folder holds no drill.
+        NothingReadable: An input held no record of any known log.
+        InputError: A path does not exist.
+    """
+    from brokenseal.drill.truth import field_sets
+
+    epochs = field_sets(drill_dir)
+    simulated = tables_of([drill_dir / "exports"], work_dir=work_dir / "simulated")
+    real = tables_of([real_path], work_dir=work_dir / "real")
+    return compare(simulated, real, epochs=epochs)
 
 
 def _marginal(name: str, verdict: Verdict, real_rows: int, simulated_rows: int) -> Marginal:

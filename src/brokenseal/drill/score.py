@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Literal
 
+from brokenseal.drill import _score_truth
 from brokenseal.drill._score_observe import CaseOutcome, IntrusionOutcome, Observations, observe
 from brokenseal.drill._score_states import assessability
 from brokenseal.drill._score_values import (
@@ -50,6 +51,7 @@ __all__ = [
     "Score",
     "Share",
     "observe",
+    "require_truth",
     "score",
     "score_from_json",
     "score_to_json",
@@ -77,6 +79,15 @@ def score(
 ) -> Score:
     """Score one store's cases; the arguments and errors are those of `observe`."""
     return summarise([observe(store_tables, found, truth_dir, tenants=tenants, stood_at=stood_at)])
+
+
+def require_truth(truth_dir: Path) -> None:
+    """Refuse a folder that holds no truth of a drill, before anything long is done.
+
+    Raises:
+        UsageError: A file or a column is missing.
+    """
+    _score_truth.require(truth_dir)
 
 
 def summarise(observations: Iterable[Observations]) -> Score:
@@ -134,7 +145,10 @@ def summarise(observations: Iterable[Observations]) -> Score:
 
 def _recall(outcomes: Sequence[IntrusionOutcome]) -> CaseRecall:
     def within(seconds: int) -> Share:
-        return share(sum(_came_within(outcome, seconds) for outcome in outcomes), len(outcomes))
+        return _share(outcomes, lambda outcome: _came_within(outcome, seconds))
+
+    def is_caught(outcome: IntrusionOutcome) -> bool:
+        return outcome.cases > 0
 
     observable = [outcome for outcome in outcomes if outcome.intrusion.is_observable]
     return CaseRecall(
@@ -143,9 +157,14 @@ def _recall(outcomes: Sequence[IntrusionOutcome]) -> CaseRecall:
         within_24_h=within(_DAY_S),
         within_7_d=within(_WEEK),
         within_30_d=within(30 * _DAY_S),
-        ever=share(sum(outcome.cases > 0 for outcome in outcomes), len(outcomes)),
-        ever_observable=share(sum(outcome.cases > 0 for outcome in observable), len(observable)),
+        ever=_share(outcomes, is_caught),
+        ever_observable=_share(observable, is_caught),
     )
+
+
+def _share(outcomes: Sequence[IntrusionOutcome], counts: Callable[[IntrusionOutcome], bool]) -> Share:
+    hands = len({outcome.intrusion.hand for outcome in outcomes})
+    return share(sum(counts(outcome) for outcome in outcomes), len(outcomes), hands=hands)
 
 
 def _came_within(outcome: IntrusionOutcome, seconds: int) -> bool:
@@ -252,10 +271,20 @@ def _attack(outcomes: Sequence[IntrusionOutcome]) -> AttackScore:
         title=first.title,
         is_control=first.is_control,
         recall=_recall(outcomes),
+        campaigns=_campaigns(outcomes),
         by_stealth=_by_stealth(outcomes),
         delay=_delay(outcomes),
         cases_per_intrusion=_fragments(outcomes),
     )
+
+
+def _campaigns(outcomes: Sequence[IntrusionOutcome]) -> Share | None:
+    told: dict[int, bool] = {}
+    for outcome in outcomes:
+        campaign = outcome.intrusion.campaign
+        if campaign is not None:
+            told[campaign] = told.get(campaign, False) or _came_within(outcome, _WEEK)
+    return share(sum(told.values()), len(told)) if told else None
 
 
 def _by_stealth(outcomes: Iterable[IntrusionOutcome]) -> dict[str, CaseRecall]:

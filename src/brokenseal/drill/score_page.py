@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING
 
 import brokenseal
 from brokenseal.drill._score_plot import plot, points_of
+from brokenseal.drill._score_text import (
+    NOTHING,
+    messages_text,
+    number_text,
+    percent_text,
+    rate_text,
+    share_text,
+    time_text,
+)
 from brokenseal.drill._score_values import CountCoverage, ExposureScore
 from brokenseal.reports import html
 
@@ -17,11 +26,9 @@ if TYPE_CHECKING:
 
     import jinja2
 
-    from brokenseal.drill._score_values import CaseRecall, GroupScore, Median, Rate, Score, Share
+    from brokenseal.drill._score_values import CaseRecall, GroupScore, Rate, Score, Share
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_NOTHING = "–"
-_MINUTES = (60, 24 * 60)
 
 _EXPOSURE_SAYS = {
     "certain_recall_read": "Of the messages that intruders opened one by one, those that cases list as read",
@@ -81,10 +88,10 @@ def render(score: Score, *, others: Sequence[tuple[str, Score]] = ()) -> bytes:
                 _numbers("actors", "False cases by whose records they cite", "Actor", score.cases.false_by_actor),
             ),
             states=_states(score),
-            said=_share,
-            rate=_rate,
-            number=_number,
-            percent=_percent,
+            said=share_text,
+            rate=rate_text,
+            number=number_text,
+            percent=percent_text,
         )
     )
     return page.encode()
@@ -109,61 +116,6 @@ def _environment() -> jinja2.Environment:
     )
 
 
-# ---------------------------------------------------------------- numbers
-
-
-def _number(value: float | None) -> str:
-    """Three digits, whole numbers in groups; a dash for what is not known."""
-    if value is None:
-        return _NOTHING
-    if float(value).is_integer() or abs(value) >= 1000:  # noqa: PLR2004 - four digits need no fraction
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def _percent(value: float | None) -> str:
-    """A share in percent, rounded so that only what is all says 100 % and only what is nothing says 0 %."""
-    if value is None:
-        return _NOTHING
-    shown = f"{value * 100:.1f}"
-    if (shown == "100.0" and value < 1) or (shown == "0.0" and value > 0):
-        shown = "> 99.9" if value > 0.5 else "< 0.1"  # noqa: PLR2004 - one half
-    return f"{shown.removesuffix('.0')}\N{NO-BREAK SPACE}%"
-
-
-def _share(found: Share) -> str:
-    """A share with its interval and its counts."""
-    if found.share is None:
-        return _NOTHING
-    interval = "" if found.low is None else f" ({_percent(found.low)} – {_percent(found.high)})"
-    return f"{_percent(found.share)}{interval}, {found.count:,} of {found.of:,}"
-
-
-def _rate(found: Rate) -> str:
-    """A rate with its interval and its count."""
-    if found.rate is None:
-        return _NOTHING
-    interval = f"({_number(found.low)} – {_number(found.high)})"
-    return f"{_number(found.rate)} {interval}, {found.count:,} in {_number(found.mailbox_weeks)} mailbox-weeks"
-
-
-def _time(found: Median) -> str:
-    """A median of minutes in the unit that people would choose."""
-    value = found.median
-    if value is None:
-        return f"not reached ({found.reached:,} of {found.reached + found.censored:,})" if found.censored else _NOTHING
-    hour, day = _MINUTES
-    if value < 2 * hour:
-        return f"{_number(round(value))} min"
-    return f"{_number(value / hour)} h" if value < 2 * day else f"{_number(value / day)} d"
-
-
-def _messages(found: Median) -> str:
-    if found.median is None:
-        return f"not reached ({found.reached:,} of {found.reached + found.censored:,})" if found.censored else _NOTHING
-    return _number(found.median)
-
-
 # ---------------------------------------------------------------- tables
 
 
@@ -172,7 +124,7 @@ def _points(points: Iterable[tuple[str, Share, Rate, str]]) -> _View:
         name="points",
         title="The same in numbers",
         columns=("", "Recall within 7 days", "False cases per 1,000 mailbox-weeks"),
-        rows=tuple((name, _share(recall), _rate(false)) for name, recall, false, _ in points),
+        rows=tuple((name, share_text(recall), rate_text(false)) for name, recall, false, _ in points),
     )
 
 
@@ -182,15 +134,15 @@ def _by_attack(score: Score) -> _View:
     rows = []
     for name, attack in score.by_attack.items():
         cells = (attack.by_stealth.get(step) for step in steps)
-        shares = (_NOTHING if cell is None else _share(cell.within_7_d) for cell in cells)
-        rows.append((f"{name} {attack.title}", *shares, _share(attack.recall.within_7_d)))
+        shares = (NOTHING if cell is None else share_text(cell.within_7_d) for cell in cells)
+        rows.append((f"{name} {attack.title}", *shares, share_text(attack.recall.within_7_d)))
     attacks = (score.by_stealth.get(step) for step in steps)
-    total = (_NOTHING if cell is None else _share(cell.within_7_d) for cell in attacks)
+    total = (NOTHING if cell is None else share_text(cell.within_7_d) for cell in attacks)
     return _View(
         name="stealth",
         title="Recall within 7 days, by attack and stealth",
         columns=("Attack", *(f"Stealth {step}" for step in steps), "All"),
-        rows=(*rows, ("All attacks, controls left out", *total, _share(score.recall_overall.within_7_d))),
+        rows=(*rows, ("All attacks, controls left out", *total, share_text(score.recall_overall.within_7_d))),
         note="Stealth 1 is careless, 2 professional, 3 careful, 4 the best known. Brackets hold Wilson's 95 % "
         "interval. Of a control nothing should be found beyond chance.",
     )
@@ -201,10 +153,10 @@ def _attacks(score: Score) -> _View:
         (
             f"{name} {attack.title}",
             *_recall_cells(attack.recall),
-            _number(attack.cases_per_intrusion),
-            _time(attack.delay.minutes_from_event),
-            _time(attack.delay.minutes_from_availability),
-            _messages(attack.delay.messages_before_case),
+            number_text(attack.cases_per_intrusion),
+            time_text(attack.delay.minutes_from_event),
+            time_text(attack.delay.minutes_from_availability),
+            messages_text(attack.delay.messages_before_case),
         )
         for name, attack in score.by_attack.items()
     ]
@@ -212,10 +164,10 @@ def _attacks(score: Score) -> _View:
     total = (
         "All attacks, controls left out",
         *_recall_cells(score.recall_overall),
-        _number(score.cases.cases_per_intrusion),
-        _time(delay.minutes_from_event),
-        _time(delay.minutes_from_availability),
-        _messages(delay.messages_before_case),
+        number_text(score.cases.cases_per_intrusion),
+        time_text(delay.minutes_from_event),
+        time_text(delay.minutes_from_availability),
+        messages_text(delay.messages_before_case),
     )
     return _View(
         name="attacks",
@@ -241,7 +193,11 @@ def _attacks(score: Score) -> _View:
 
 def _recall_cells(recall: CaseRecall) -> tuple[str, ...]:
     spans = (recall.within_24_h, recall.within_7_d, recall.within_30_d, recall.ever)
-    return (_number(recall.instances), _number(recall.observable), *(_percent(span.share) for span in spans))
+    return (
+        number_text(recall.instances),
+        number_text(recall.observable),
+        *(percent_text(span.share) for span in spans),
+    )
 
 
 def _groups(name: str, title: str, groups: dict[str, GroupScore]) -> _View:
@@ -259,11 +215,11 @@ def _groups(name: str, title: str, groups: dict[str, GroupScore]) -> _View:
         rows=tuple(
             (
                 key,
-                _number(group.tenants),
-                _share(group.recall.within_7_d),
-                _rate(group.false_cases),
-                _number(group.false_cases.upper),
-                _rate(group.false_notices),
+                number_text(group.tenants),
+                share_text(group.recall.within_7_d),
+                rate_text(group.false_cases),
+                number_text(group.false_cases.upper),
+                rate_text(group.false_notices),
             )
             for key, group in groups.items()
         ),
@@ -277,7 +233,8 @@ def _exposure(score: Score) -> _View:
         title="Messages",
         columns=("Measure", "Share"),
         rows=tuple(
-            (_EXPOSURE_SAYS[field.name], _share(getattr(score.exposure, field.name))) for field in fields(ExposureScore)
+            (_EXPOSURE_SAYS[field.name], share_text(getattr(score.exposure, field.name)))
+            for field in fields(ExposureScore)
         ),
         note="No intervals: messages of one intrusion are not independent of each other.",
     )
@@ -289,7 +246,7 @@ def _counts(score: Score) -> _View:
         title="Counts of true cases",
         columns=("Measure", "Share"),
         rows=tuple(
-            (_COUNTS_SAY[field.name], _share(getattr(score.counts, field.name))) for field in fields(CountCoverage)
+            (_COUNTS_SAY[field.name], share_text(getattr(score.counts, field.name))) for field in fields(CountCoverage)
         ),
     )
 
@@ -300,7 +257,7 @@ def _numbers(name: str, title: str, first: str, counts: dict[str, int]) -> _View
         name=name,
         title=title,
         columns=(first, "False cases"),
-        rows=tuple((key, _number(count)) for key, count in ordered),
+        rows=tuple((key, number_text(count)) for key, count in ordered),
     )
 
 
@@ -313,10 +270,10 @@ def _states(score: Score) -> _View:
             (
                 state.detector_id,
                 state.logs,
-                _share(state.should),
-                _number(state.silent),
-                _share(state.over_cautious),
-                _number(state.unknown),
+                share_text(state.should),
+                number_text(state.silent),
+                share_text(state.over_cautious),
+                number_text(state.unknown),
             )
             for state in score.assessability
         ),

@@ -20,9 +20,10 @@ from brokenseal.drill._columnar import BOOL, INT32, INT64, STRING, Column, Table
 from brokenseal.drill.days import event_ids
 from brokenseal.drill.roster import find
 from brokenseal.drill.tables import build, concat, numbers, words
+from brokenseal.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from brokenseal.drill.attacks import Attack
     from brokenseal.drill.days import Day
     from brokenseal.drill.roster import Roster
-
-_ROWS_PER_GROUP: Final = 1_000_000
 
 
 def _c(name: str, dtype: str, meaning: str) -> Column:
@@ -328,20 +327,18 @@ def _visits(day: Day) -> pa.Table:
 # ---------------------------------------------------------------- putting it together
 
 
-def write_parquet(path: Path, parts: Iterator[pa.Table], schema: pa.Schema) -> int:
-    """Write tables below each other, in large row groups; returns the number of rows."""
-    rows = 0
-    waiting: list[pa.Table] = []
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for part in parts:
-            waiting.append(part)
-            rows += part.num_rows
-            if sum(one.num_rows for one in waiting) >= _ROWS_PER_GROUP:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=_ROWS_PER_GROUP)
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=_ROWS_PER_GROUP)
-    return rows
+def field_sets(drill: Path) -> dict[str, int]:
+    """Field set of the audit log (2021, 2023 or 2025) by tenant id.
+
+    Raises:
+        UsageError: The folder holds no drill.
+    """
+    path = drill / "truth" / f"{tables.TRUTH_TENANT.name}.parquet"
+    try:
+        found = pq.read_table(path, columns=["tenant_id", "log_epoch"]).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(place=str(path), value=error, expected="a file of a drill's truth") from error
+    return dict(zip(found["tenant_id"], found["log_epoch"], strict=True))
 
 
 _LOST: Final = {"throttled": "throttled", "not_audited": "not_audited", "sync": "sync", "repeat": "repeat"}
@@ -351,7 +348,7 @@ def messages_read(reads: pa.Table, rosters: Mapping[int, Roster]) -> pa.Table:
     """TRUTH_MESSAGE from all READ rows: one row per instance, mailbox and message.
 
     Args:
-        reads: READ rows of the whole drill.
+        reads: READ rows of whole tenants.
         rosters: The tenants' names.
     """
     reads = reads.filter(pa.array(numbers(reads, "message_no") >= 0))
@@ -406,6 +403,7 @@ class Instance:
     tenant_no: int
     attack: Attack
     stealth: int
+    campaign: int | None = None
     knobs: Mapping[str, object]
 
 
@@ -421,7 +419,7 @@ def attack_rows(
 
     Args:
         instances: What was planned.
-        visits: VISIT rows of the whole drill.
+        visits: VISIT rows of their tenants.
         records: Those rows of TRUTH_RECORD that belong to an attack.
         messages: TRUTH_MESSAGE.
         rosters: The tenants' names.
@@ -454,6 +452,7 @@ def _attack_row(
         "attack_id": one.attack.id,
         "title": one.attack.title,
         "stealth": one.stealth,
+        "campaign": one.campaign,
         "first_at": pc.min(own.column("at_us")).as_py(),
         "last_at": pc.max(own.column("until_us")).as_py(),
         "first_record_at": first,

@@ -130,6 +130,7 @@ TRUTH_ATTACK = Table(
         _c("attack_id", STRING, "A1 … A13, A0g, A0n"),
         _c("title", STRING, "Title of the attack"),
         _c("stealth", INT32, "1 careless, 2 professional, 3 careful, 4 best known; 0 for controls"),
+        _c("campaign", INT32, "Shared by the instances of one campaign in several tenants; null for other attacks"),
         _c("first_at", TIME, "First action"),
         _c("last_at", TIME, "Last action"),
         _c("first_record_at", TIME, "First record of it in any export; null where there is none"),

@@ -67,5 +67,7 @@ STREAMS = (
     "graph_activity",
     "message_trace",
 )
+CONSUMER_TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
+"""Tenant of personal Microsoft accounts, as Microsoft Entra documents it for the `tid` claim."""
 WITHHELD_REASONS = ("option", "gap", "late", "truncated", "unlicensed", "flow_not_logged", "lost")
 READ_FATES = ("recorded", "aggregated", "repeat", "throttled", "not_audited", "sync")

@@ -12,6 +12,7 @@ import numpy as np
 from brokenseal.drill import apps, calendar, changes, devices, internet, people, streams
 from brokenseal.drill.tables import DAY_US
 from brokenseal.errors import UsageError
+from brokenseal.simulated import simulated_tenant_id
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,7 +32,7 @@ class Tenant:
         tenant_no: Number in the drill.
         parameters: What it drew.
         epoch_us: Start of day 0, a Monday, 00:00 UTC, microseconds since 1970.
-        tenant_id: GUID.
+        tenant_id: GUID with the mark of simulated tenants.
         name: Invented name, marked as simulated.
         domain: Mail domain, under `.example`.
         onmicrosoft: Initial domain.
@@ -156,7 +157,7 @@ def build_tenant(parameters: TenantParameters, *, seed: int, tenant_no: int, epo
     world, market = _shared(seed)
     rng = streams.stream(seed, "tenant", tenant_no, "names")
     name, domain = _name(rng, tenant_no)
-    tenant_id = _guids(streams.hash_key(seed, "tenant", tenant_no, "id"), 1)[0]
+    tenant_id = simulated_tenant_id(_guids(streams.hash_key(seed, "tenant", tenant_no, "id"), 1)[0])
     staff = people.build_people(
         parameters, seed=seed, tenant_no=tenant_no, world=world, market=market, services=len(apps.BACKGROUND)
     )

@@ -24,8 +24,9 @@ from brokenseal.drill.attacks import (
     a13_provider,
 )
 from brokenseal.drill.attacks._contract import Attack, Cluster, Deed, Plan, Scene, Visit
+from brokenseal.drill.attacks._tells import TRACES, Trace
 
-__all__ = ["ATTACKS", "Attack", "Cluster", "Deed", "Plan", "Scene", "Visit"]
+__all__ = ["ATTACKS", "TRACES", "Attack", "Cluster", "Deed", "Plan", "Scene", "Trace", "Visit"]
 
 ATTACKS: tuple[Attack, ...] = (
     a01_forged_token.ATTACK,

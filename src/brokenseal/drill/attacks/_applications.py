@@ -27,7 +27,7 @@ def adopted(scene: Scene, day: int) -> set[int]:
 
 
 def pick_app(scene: Scene, *, is_app_only: bool, known: set[int] | None = None, protocol: str | None = None) -> int:
-    """An application of the market that reads mail; among `known` ones where there is one."""
+    """An application of the market that reads mail, drawn as organisations draw theirs; `known` ones first."""
     market = scene.tenant.market
     fit = [
         number
@@ -35,8 +35,16 @@ def pick_app(scene: Scene, *, is_app_only: bool, known: set[int] | None = None, 
         if app.is_app_only == is_app_only and reads_mail(app) and protocol in {None, app.protocol}
     ]
     fit = fit or [number for number, app in enumerate(market) if reads_mail(app)]
-    preferred = [number for number in fit if known and number in known]
-    return int(scene.rng.choice(preferred or fit))
+    preferred = [number for number in fit if known and number in known] or fit
+    weight = np.array([market[number].popularity for number in preferred])
+    return int(scene.rng.choice(preferred, p=weight / weight.sum()))
+
+
+def idle_app(scene: Scene, day: int) -> int:
+    """An application that the tenant uses by that day and that has no right to mail; any that it uses if all have."""
+    used = sorted(adopted(scene, day))
+    idle = [number for number in used if not reads_mail(scene.tenant.market[number])]
+    return int(scene.rng.choice(idle or used or [pick_app(scene, is_app_only=True)]))
 
 
 def identity_of(scene: Scene, app_no: int) -> int:
@@ -66,15 +74,20 @@ def app_visit(
     place: Exit,
     stage: str = "read",
     session: Session | None = None,
+    is_ews: bool | None = None,
     **columns: Any,
 ) -> Visit:
-    """A visit by an application of the market, with its own user agent."""
+    """A visit by an application of the market, with its own user agent.
+
+    `is_ews` says whether it speaks Exchange Web Services; None for what it always speaks.
+    """
     app = scene.tenant.market[app_no]
-    is_ews = app.protocol == "ews"
+    speaks_ews = app.protocol == "ews"
+    is_ews = speaks_ews if is_ews is None else is_ews
     shared = {
         "app_id": app.app_id if is_ews else apps.GRAPH,
         "client_app_id": app.app_id,
-        "agent": app.user_agent,
+        "user_agent": apps.EWS_AGENT if is_ews and not speaks_ews else app.user_agent,
         "client": "app_ews" if is_ews else "app_rest",
         **columns,
     }

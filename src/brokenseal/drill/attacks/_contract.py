@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
+    import pyarrow as pa
 
     from brokenseal.drill.changes import Planned
     from brokenseal.drill.world import Tenant
@@ -67,12 +68,19 @@ class Plan:
         deeds: Changes that it makes.
         relabelled: Honest visits that it claims (the null control alone).
         knobs: What was drawn, for the manifest.
+        by_day: For the controls: from a day and its honest visits to what they do then. A day's visits need not be
+            made for the plan alone.
     """
 
     visits: tuple[Visit, ...] = ()
     deeds: tuple[Deed, ...] = ()
     relabelled: tuple[Cluster, ...] = ()
     knobs: Mapping[str, object] = field(default_factory=dict)
+    by_day: Callable[[int, pa.Table], Plan] | None = None
+
+    def on(self, day: int, honest: pa.Table) -> Plan:
+        """The plan of one day, with what depends on that day's honest visits."""
+        return self if self.by_day is None else self.by_day(day, honest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +92,8 @@ class Attack:
         title: A few words.
         description: One paragraph: what the intruder does, and what the stealth levels change.
         techniques: ATT&CK ids.
-        tells: Causal traces that it is allowed to leave; everything else is drawn from what honest people do.
+        tells: Causal traces that it is allowed to leave, words of `_tells`; everything else is drawn from what honest
+            people do.
         plan: From a scene to what happens.
         is_control: No attack that should be found, but a test of the drill and of the detectors.
         is_campaign: Plays in several tenants at once.

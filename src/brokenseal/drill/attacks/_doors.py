@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from brokenseal.drill import people
 from brokenseal.drill.attacks._contract import Deed
-from brokenseal.drill.attacks._moves import agent_for, day_of, visit
+from brokenseal.drill.attacks._looks import look_for
+from brokenseal.drill.attacks._moves import day_of, visit
 from brokenseal.drill.changes import Planned
 from brokenseal.drill.tables import SECOND_US
 
 if TYPE_CHECKING:
     from brokenseal.drill.attacks._contract import Scene
+    from brokenseal.drill.attacks._looks import Look
     from brokenseal.drill.attacks._moves import Exit, Session
 
 
@@ -26,7 +28,7 @@ def door(
     operation: str,
     service: str,
     stage: str = "door",
-    agent: str | None = None,
+    look: Look | None = None,
     **details: Any,
 ) -> Deed:
     """One change by one actor, made with the clients that honest people change things with.
@@ -44,7 +46,7 @@ def door(
         client=client,
         place=place,
         session=session,
-        agent=agent or agent_for(scene, actor, day_of(scene.tenant, at_us), client=client),
+        look=look or look_for(scene, actor, day_of(scene.tenant, at_us), client=client),
         stage=stage,
         kind="change",
         user_type=2 if is_admin else 0,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
     BEST,
+    CAREFUL,
     CARELESS,
     PROFESSIONAL,
     READS_PER_DAY,
-    agent_for,
     begins,
-    day_of,
     dwell,
     exit_for,
     moments,
@@ -45,24 +46,25 @@ def claims(scene: Scene) -> dict[str, Any]:
     return {"token_source": "forged_structured", "iat_shift_s": -int(rng.integers(0, _HOUR_S))}
 
 
-def forged_visits(scene: Scene, *, days: range, reads: tuple[tuple[float, float], ...], share: float) -> Plan:
+def forged_visits(scene: Scene, *, dwell_days: int, reads: tuple[tuple[float, float], ...], share: float) -> Plan:
     """Visits to one to three mailboxes with forged tokens.
 
     Args:
         scene: The scene.
-        days: Days from first to last.
+        dwell_days: Days from first to last.
         reads: Limits of messages per active day, by stealth.
         share: Share of the days that are active.
     """
     wrong = claims(scene)
     chosen = victims(scene, int(scene.rng.integers(1, 4)))
+    days = range(*begins(scene, dwell_days, person=chosen[0] if scene.stealth >= CAREFUL else None))
     client = str(scene.rng.choice(["owa", "new_outlook"]))
     visits = []
     for number, person in enumerate(chosen):
         place = exit_for(scene, person)
-        agent = agent_for(scene, person, days[0], client=client)
+        look = look_for(scene, person, days[0], client=client)
         for at_us in moments(scene, person, days, share=share):
-            day_of(scene.tenant, at_us)
+            count = per_day(scene, reads)
             is_copied = bool(wrong.get("session_copied"))
             session = own_session(scene.tenant, person, at_us) if is_copied else new_session(scene, number, at_us)
             visits.append(
@@ -75,10 +77,10 @@ def forged_visits(scene: Scene, *, days: range, reads: tuple[tuple[float, float]
                     place=place,
                     stage="read",
                     session=session,
-                    agent=agent,
-                    reads=per_day(scene, reads),
+                    look=look,
+                    reads=count,
                     pace_s=float(scene.rng.uniform(2.0, 12.0)) * scene.stealth,
-                    **scope(scene),
+                    **scope(scene, count),
                     **wrong,
                 )
             )
@@ -88,8 +90,7 @@ def forged_visits(scene: Scene, *, days: range, reads: tuple[tuple[float, float]
 
 def plan(scene: Scene) -> Plan:
     """Some days to some weeks of reading."""
-    start, stop = begins(scene, dwell(scene))
-    return forged_visits(scene, days=range(start, stop), reads=READS_PER_DAY, share=0.75)
+    return forged_visits(scene, dwell_days=dwell(scene), reads=READS_PER_DAY, share=0.75)
 
 
 ATTACK = Attack(
@@ -104,13 +105,6 @@ ATTACK = Attack(
         "messages a day, in half of the cases the id and session of a genuine recent token."
     ),
     techniques=("T1606.001", "T1550.001", "T1114.002"),
-    tells=(
-        "token id that no sign-in issued",
-        "session id that no sign-in began",
-        "issue time or tenant that cannot be (careless)",
-        "token id of another token (copied)",
-        "client or network that is new for the mailbox",
-        "volume of reads",
-    ),
+    tells=(_tells.UNISSUED, _tells.UNBEGUN, _tells.IMPOSSIBLE, _tells.COPIED, _tells.NEW_CLIENT, _tells.VOLUME),
     plan=plan,
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
-from brokenseal.drill.attacks._moves import begins
 from brokenseal.drill.attacks.a01_forged_token import forged_visits
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ _READS = ((6.0, 10.0), (4.0, 8.0), (2.0, 6.0), (1.0, 4.0))
 
 def plan(scene: Scene) -> Plan:
     """Thirty to ninety days, as far as the drill is long enough."""
-    start, stop = begins(scene, int(scene.rng.integers(30, 91)))
-    return forged_visits(scene, days=range(start, stop), reads=_READS, share=0.6)
+    return forged_visits(scene, dwell_days=int(scene.rng.integers(30, 91)), reads=_READS, share=0.6)
 
 
 ATTACK = Attack(
@@ -29,12 +28,6 @@ ATTACK = Attack(
         "as in A1, and from level 3 on the visits keep the owner's hours."
     ),
     techniques=("T1606.001", "T1550.001", "T1114.002"),
-    tells=(
-        "token id that no sign-in issued",
-        "session id that no sign-in began",
-        "issue time or tenant that cannot be (careless)",
-        "token id of another token (copied)",
-        "client or network that is new for the mailbox",
-    ),
+    tells=(_tells.UNISSUED, _tells.UNBEGUN, _tells.IMPOSSIBLE, _tells.COPIED, _tells.NEW_CLIENT, _tells.MESSAGES),
     plan=plan,
 )

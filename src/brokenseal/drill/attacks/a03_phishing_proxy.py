@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Deed, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
     BEST,
     CAREFUL,
@@ -13,14 +15,12 @@ from brokenseal.drill.attacks._moves import (
     READS_PER_DAY,
     Exit,
     Session,
-    agent_for,
-    begins,
     day_of,
     dwell,
     exit_for,
+    lured,
     moments,
     new_session,
-    office_moment,
     per_day,
     scope,
     sign_in,
@@ -73,17 +73,17 @@ def persistence(scene: Scene, person: int, at_us: int, place: Exit, session: Ses
 def plan(scene: Scene) -> Plan:
     """The victim signs in through the kit; after a pause the intruder reads with the session."""
     person = victims(scene, 1)[0]
-    start, stop = begins(scene, dwell(scene))
-    at_us = office_moment(scene, person, start)
+    start, stop, at_us = lured(scene, dwell(scene), person)
     # The kit stands with a hoster, or behind a home proxy; the session is then used from elsewhere.
     kit = exit_for(scene, person, stealth=1 if scene.stealth <= PROFESSIONAL else scene.stealth - 1)
     place = exit_for(scene, person)
     session = new_session(scene, 0, at_us)
-    agent = agent_for(scene, person, start)
+    look = look_for(scene, person, start)
     pause_s = int(5 * (17_280.0 ** float(scene.rng.random())))
-    visits = [sign_in(scene, at_us=at_us, person=person, place=kit, session=session, agent=agent)]
+    visits = [sign_in(scene, at_us=at_us, person=person, place=kit, session=session, look=look)]
     later = [one for one in moments(scene, person, range(start, stop)) if one > at_us + pause_s * SECOND_US]
     first = at_us + pause_s * SECOND_US
+    second = look_for(scene, person, start)
     deeds = persistence(scene, person, first + 60 * SECOND_US, place, session)
     visits += [
         visit(
@@ -95,11 +95,11 @@ def plan(scene: Scene) -> Plan:
             place=place,
             stage="read",
             session=session,
-            agent=agent if day_of(scene.tenant, one) == start else agent_for(scene, person, start),
-            reads=per_day(scene, READS_PER_DAY),
-            **scope(scene),
+            look=look if day_of(scene.tenant, one) == start else second,
+            reads=count,
+            **scope(scene, count),
         )
-        for one in (first, *later)
+        for one, count in ((one, per_day(scene, READS_PER_DAY)) for one in (first, *later))
     ]
     knobs = {"victims": [person], "kit": kit.kind, "exit": place.kind, "pause_s": pause_s, "doors": len(deeds)}
     return Plan(visits=tuple(visits), deeds=tuple(deeds), knobs=knobs)
@@ -116,12 +116,12 @@ ATTACK = Attack(
     ),
     techniques=("T1557", "T1539", "T1550.004", "T1114.002", "T1098.005", "T1564.008"),
     tells=(
-        "sign-in from a network that is new for the person",
-        "one session on two networks",
-        "second factor added",
-        "rule that hides mail",
-        "client or network that is new for the mailbox",
-        "volume of reads",
+        _tells.STRANGE_SIGN_IN,
+        _tells.TWO_NETWORKS,
+        _tells.SECOND_FACTOR,
+        _tells.HIDING_RULE,
+        _tells.NEW_CLIENT,
+        _tells.VOLUME,
     ),
     plan=plan,
 )

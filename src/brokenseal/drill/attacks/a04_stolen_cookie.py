@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
+from brokenseal.drill.attacks._looks import look_for, own_look
 from brokenseal.drill.attacks._moves import (
+    CAREFUL,
     PROFESSIONAL,
     READS_PER_DAY,
-    agent_for,
-    agent_of,
     begins,
     day_of,
     dwell,
@@ -29,14 +30,16 @@ if TYPE_CHECKING:
 def plan(scene: Scene) -> Plan:
     """The victim's own session, in a second pair of hands."""
     person = victims(scene, 1)[0]
-    start, stop = begins(scene, min(dwell(scene), 14))
+    start, stop = begins(scene, min(dwell(scene), 14), person=person if scene.stealth >= CAREFUL else None)
     place = exit_for(scene, person)
+    other = look_for(scene, person, start)
     visits = []
     for at_us in moments(scene, person, range(start, stop)):
         day = day_of(scene.tenant, at_us)
         session = own_session(scene.tenant, person, at_us)
         if session.started_us > at_us:
             continue  # the session of that day is not signed in yet
+        count = per_day(scene, READS_PER_DAY)
         is_copied = scene.stealth >= PROFESSIONAL
         visits.append(
             visit(
@@ -48,10 +51,10 @@ def plan(scene: Scene) -> Plan:
                 place=place,
                 stage="read",
                 session=session,
-                agent=agent_of(scene.tenant, person, day) if is_copied else agent_for(scene, person, day),
-                reads=per_day(scene, READS_PER_DAY),
+                look=own_look(scene.tenant, person, day) if is_copied else other,
+                reads=count,
                 token_source="replayed",  # noqa: S106 - a word of TOKEN_SOURCES
-                **scope(scene),
+                **scope(scene, count),
             )
         )
     return Plan(visits=tuple(visits), knobs={"victims": [person], "exit": place.kind})
@@ -67,11 +70,6 @@ ATTACK = Attack(
         "provider. Every token is genuine."
     ),
     techniques=("T1539", "T1550.004", "T1114.002"),
-    tells=(
-        "one session on two networks",
-        "one session with two user agents (careless)",
-        "network that is new for the mailbox",
-        "volume of reads",
-    ),
+    tells=(_tells.TWO_NETWORKS, _tells.TWO_AGENTS, _tells.NEW_NETWORK, _tells.VOLUME),
     plan=plan,
 )

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from brokenseal.drill import apps
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
+from brokenseal.drill.attacks._looks import look_for, own_look
 from brokenseal.drill.attacks._moves import (
     CAREFUL,
     READS_PER_DAY,
-    agent_for,
-    begins,
     dwell,
     exit_for,
+    lured,
     moments,
     new_session,
-    office_moment,
     own_place,
     per_day,
     scope,
@@ -32,13 +32,12 @@ if TYPE_CHECKING:
 def plan(scene: Scene) -> Plan:
     """The victim confirms the code from the own desk; the tokens go elsewhere, first to one client, then to mail."""
     person = victims(scene, 1)[0]
-    start, stop = begins(scene, dwell(scene))
-    at_us = office_moment(scene, person, start)
+    start, stop, at_us = lured(scene, dwell(scene), person)
     place = exit_for(scene, person)
     session = new_session(scene, 0, at_us)
     client_app = apps.BROKER if scene.stealth >= CAREFUL else apps.OFFICE
     mail = "outlook_ios" if scene.rng.random() < 0.6 else "teams"  # noqa: PLR2004
-    agent = agent_for(scene, person, start, client=mail)
+    look = look_for(scene, person, start, client=mail)
     delay_s = int(scene.rng.integers(20, 3600))
     visits = [
         sign_in(
@@ -47,6 +46,7 @@ def plan(scene: Scene) -> Plan:
             person=person,
             place=own_place(scene, person, at_us),
             session=session,
+            look=own_look(scene.tenant, person, start),
             auth="device_code",
             client_app_id=client_app,
             resource_id=apps.GRAPH,
@@ -64,11 +64,11 @@ def plan(scene: Scene) -> Plan:
             place=place,
             stage="read",
             session=session,
-            agent=agent,
-            reads=per_day(scene, READS_PER_DAY),
-            **scope(scene),
+            look=look,
+            reads=count,
+            **scope(scene, count),
         )
-        for one in (first, *later)
+        for one, count in ((one, per_day(scene, READS_PER_DAY)) for one in (first, *later))
     ]
     knobs = {"victims": [person], "exit": place.kind, "first_client": client_app, "mail": mail, "delay_s": delay_s}
     return Plan(visits=tuple(visits), knobs=knobs)
@@ -84,12 +84,6 @@ ATTACK = Attack(
         "victim's own provider, by stealth."
     ),
     techniques=("T1528", "T1566.002", "T1550.001", "T1114.002"),
-    tells=(
-        "sign-in by device code",
-        "session signed in on one network and used on another",
-        "one session with clients of one family",
-        "client or network that is new for the mailbox",
-        "volume of reads",
-    ),
+    tells=(_tells.DEVICE_CODE, _tells.MOVED_SESSION, _tells.FAMILY, _tells.NEW_CLIENT, _tells.VOLUME),
     plan=plan,
 )

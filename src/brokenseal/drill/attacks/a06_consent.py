@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._applications import adopted, app_exit, app_visit, pick_app
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import own_look
 from brokenseal.drill.attacks._moves import (
     READS_PER_DAY,
-    agent_of,
     begins,
     dwell,
     foreign_moment,
+    is_at_work,
     new_session,
     office_moment,
     own_place,
@@ -32,21 +34,22 @@ def plan(scene: Scene) -> Plan:
     """Each victim consents from the own desk; after a pause the application polls every day."""
     tenant = scene.tenant
     chosen = victims(scene, per_day(scene, _VICTIMS))
-    start, stop = begins(scene, dwell(scene) + 7)
+    start, stop = begins(scene, dwell(scene) + 7, person=chosen[0])
     known = adopted(scene, start) if scene.stealth > 3 else None  # noqa: PLR2004
     app_no = pick_app(scene, is_app_only=False, known=known)
     app = tenant.market[app_no]
     shift = float(scene.rng.uniform(0, 24))
     visits, deeds = [], []
     for number, person in enumerate(chosen):
-        day = start + int(scene.rng.integers(0, max(min(5, stop - start), 1)))
+        week = [one for one in range(start, min(start + 5, stop)) if is_at_work(scene, person, one)]
+        day = int(scene.rng.choice(week)) if number and week else start
         at_us = office_moment(scene, person, day)
         consent: dict[str, Any] = {
             "at_us": at_us,
             "actor": person,
             "place": own_place(scene, person, at_us),
             "session": own_session(tenant, person, at_us),
-            "agent": agent_of(tenant, person, day),
+            "look": own_look(tenant, person, day),
             "service": "entra",
             "grantee_no": person,
             "app_id": app.app_id,
@@ -90,11 +93,11 @@ ATTACK = Attack(
     ),
     techniques=("T1528", "T1566.002", "T1114.002", "T1550.001"),
     tells=(
-        "consent to an application with rights on mail",
-        "application that is new for the mailbox",
-        "network of an application",
-        "one application in several mailboxes",
-        "volume of reads",
+        _tells.CONSENT,
+        _tells.NEW_APPLICATION,
+        _tells.APPLICATION_NETWORK,
+        _tells.APPLICATION_IN_MANY,
+        _tells.VOLUME,
     ),
     plan=plan,
 )

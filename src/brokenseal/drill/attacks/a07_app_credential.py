@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from brokenseal.drill.attacks._applications import adopted, app_exit, app_visit, identity_of, pick_app
+from brokenseal.drill.attacks import _tells
+from brokenseal.drill.attacks._applications import adopted, app_exit, app_visit, identity_of, idle_app, pick_app
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
     CAREFUL,
     READS_PER_DAY,
     administrator,
-    begins,
     dwell,
     exit_for,
     foreign_moment,
+    minutes_later,
     new_session,
-    office_moment,
     per_day,
     sign_in,
+    starts_by,
 )
 from brokenseal.drill.changes import CREDENTIALS
 from brokenseal.drill.tables import MINUTE_US
@@ -36,11 +38,11 @@ def plan(scene: Scene) -> Plan:
     """A hijacked administrator adds the secret; the application then reads from the intruder's network."""
     tenant = scene.tenant
     admin = administrator(scene)
-    start, stop = begins(scene, dwell(scene))
-    at_us = office_moment(scene, admin, start)
+    start, stop, at_us = starts_by(scene, dwell(scene), admin)
     place, session = exit_for(scene, admin), new_session(scene, 0, at_us)
+    look = look_for(scene, admin, start)
     is_known = scene.stealth >= CAREFUL
-    app_no = pick_app(scene, is_app_only=True, known=adopted(scene, start) if is_known else None)
+    app_no = pick_app(scene, is_app_only=True, known=adopted(scene, start)) if is_known else idle_app(scene, start)
     app, identity = tenant.market[app_no], identity_of(scene, app_no)
     shared: dict[str, Any] = {
         "actor": admin,
@@ -53,7 +55,7 @@ def plan(scene: Scene) -> Plan:
     deeds = [
         door(
             scene,
-            at_us=at_us + 4 * MINUTE_US,
+            at_us=minutes_later(scene, at_us, 4),
             change="app_credential",
             operation=CREDENTIALS,
             target_identity_no=identity,
@@ -64,7 +66,7 @@ def plan(scene: Scene) -> Plan:
         deeds.append(
             door(
                 scene,
-                at_us=at_us + 9 * MINUTE_US,
+                at_us=minutes_later(scene, at_us, 9),
                 change="app_role_grant",
                 operation="Add app role assignment to service principal.",
                 rights=("Mail.Read",),
@@ -72,7 +74,7 @@ def plan(scene: Scene) -> Plan:
                 **shared,
             )
         )
-    visits = [sign_in(scene, at_us=at_us, person=admin, place=place, session=session)]
+    visits = [sign_in(scene, at_us=at_us, person=admin, place=place, session=session, look=look)]
     count = max(round(len(tenant.mailboxes) * _SCOPE[scene.stealth - 1]), 1)
     boxes = scene.rng.choice(len(tenant.mailboxes), size=count, replace=False)
     calls, shift = app_exit(scene, app_no, admin), float(scene.rng.uniform(0, 24))
@@ -112,12 +114,12 @@ ATTACK = Attack(
     ),
     techniques=("T1098.001", "T1098.003", "T1078.004", "T1114.002"),
     tells=(
-        "sign-in of an administrator from a network that is new for the person",
-        "credential added to an application",
-        "right on mail granted to an application (careless, professional)",
-        "network of an application",
-        "one application in many mailboxes",
-        "volume of reads",
+        _tells.STRANGE_ADMIN,
+        _tells.CREDENTIAL,
+        _tells.MAIL_RIGHT,
+        _tells.APPLICATION_NETWORK,
+        _tells.APPLICATION_IN_MANY,
+        _tells.VOLUME,
     ),
     plan=plan,
 )

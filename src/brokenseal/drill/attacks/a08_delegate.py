@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from brokenseal.drill import devices
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for, own_look
 from brokenseal.drill.attacks._moves import (
     CAREFUL,
     PROFESSIONAL,
@@ -14,12 +15,11 @@ from brokenseal.drill.attacks._moves import (
     Exit,
     Session,
     administrator,
-    agent_for,
-    agent_of,
-    begins,
     day_of,
     dwell,
     exit_for,
+    lured,
+    minutes_later,
     moments,
     new_session,
     office_moment,
@@ -28,6 +28,7 @@ from brokenseal.drill.attacks._moves import (
     per_day,
     scope,
     sign_in,
+    starts_by,
     victims,
     visit,
 )
@@ -35,6 +36,7 @@ from brokenseal.drill.tables import MINUTE_US
 
 if TYPE_CHECKING:
     from brokenseal.drill.attacks._contract import Deed, Scene, Visit
+    from brokenseal.drill.attacks._looks import Look
 
 
 def plan(scene: Scene) -> Plan:
@@ -42,13 +44,14 @@ def plan(scene: Scene) -> Plan:
     boxes = victims(scene, 3 if scene.stealth <= PROFESSIONAL else 1)
     is_insider = scene.stealth >= CAREFUL
     actor = _colleague(scene, boxes) if is_insider else administrator(scene)
-    start, stop = begins(scene, dwell(scene))
-    at_us = office_moment(scene, actor, start)
+    stays = dwell(scene)
+    start, stop, at_us = lured(scene, stays, boxes[0]) if is_insider else starts_by(scene, stays, actor)
     foreign = exit_for(scene, actor)
     session = new_session(scene, 0, at_us)
+    look = look_for(scene, actor, start)
     visits: list[Visit] = []
     if not is_insider:
-        visits.append(sign_in(scene, at_us=at_us, person=actor, place=foreign, session=session))
+        visits.append(sign_in(scene, at_us=at_us, person=actor, place=foreign, session=session, look=look))
 
     def hands(when_us: int) -> tuple[Exit, Session]:
         """Place and session of the actor at that moment."""
@@ -59,14 +62,14 @@ def plan(scene: Scene) -> Plan:
 
     deeds: list[Deed] = []
     for number, box in enumerate(boxes):
-        opened = at_us + (5 + 2 * number) * MINUTE_US
+        opened = minutes_later(scene, at_us, 5 + 2 * number)
         deeds.append(_permission(scene, opened, (actor, box), hands(opened), is_insider=is_insider))
         days = moments(scene, actor, range(start, stop))
         for one in (one for one in days if one > opened + 10 * MINUTE_US):
             place, own = hands(one)
-            visits.append(_read(scene, one, (actor, box), (place, own), is_insider=is_insider))
+            visits.append(_read(scene, one, (actor, box), (place, own), None if is_insider else look))
         if scene.stealth >= PROFESSIONAL:
-            closed = office_moment(scene, actor, stop - 1) + 30 * MINUTE_US
+            closed = max(office_moment(scene, actor, stop - 1), opened) + 10 * MINUTE_US
             change = _permission(scene, closed, (actor, box), hands(closed), is_insider=is_insider, is_removal=True)
             deeds.append(change)
     knobs = {"victims": boxes, "actor": actor, "insider": is_insider, "closed": scene.stealth >= PROFESSIONAL}
@@ -79,13 +82,10 @@ def _colleague(scene: Scene, boxes: list[int]) -> int:
     return one
 
 
-def _read(scene: Scene, at_us: int, pair: tuple[int, int], hands: tuple[Exit, Session], *, is_insider: bool) -> Visit:
+def _read(scene: Scene, at_us: int, pair: tuple[int, int], hands: tuple[Exit, Session], look: Look | None) -> Visit:
+    """A visit to the opened mailbox; without a look it is the actor's own."""
     actor, box = pair
-    day = day_of(scene.tenant, at_us)
-    agent = agent_of(scene.tenant, actor, day) if is_insider else agent_for(scene, actor, day)
-    own: dict[str, Any] = {}
-    if is_insider:
-        own["device_no"] = int(scene.tenant.devices.current([actor], devices.COMPUTER, day)[0])  # type: ignore[arg-type]
+    count = per_day(scene, READS_PER_DAY) // 2 + 1
     return visit(
         scene,
         at_us=at_us,
@@ -95,11 +95,10 @@ def _read(scene: Scene, at_us: int, pair: tuple[int, int], hands: tuple[Exit, Se
         place=hands[0],
         stage="read",
         session=hands[1],
-        agent=agent,
-        reads=per_day(scene, READS_PER_DAY) // 2 + 1,
+        look=look or own_look(scene.tenant, actor, day_of(scene.tenant, at_us)),
+        reads=count,
         logon_type=2,
-        **scope(scene),
-        **own,
+        **scope(scene, count),
     )
 
 
@@ -134,7 +133,7 @@ def _permission(
         actor=box,
         place=own_place(scene, box, at_us),
         session=own_session(scene.tenant, box, at_us),
-        agent=agent_of(scene.tenant, box, day),
+        look=own_look(scene.tenant, box, day),
         change="folder_permission",
         operation=f"{verb}-MailboxFolderPermission",
         rights=("Reviewer",),
@@ -153,12 +152,6 @@ ATTACK = Attack(
         "level 2 on the permission is taken away again at the end."
     ),
     techniques=("T1098.002", "T1078.004", "T1114.002", "T1070"),
-    tells=(
-        "sign-in of an administrator from a network that is new for the person (levels 1 and 2)",
-        "permission on a mailbox or its inbox",
-        "pair of reader and mailbox that is new",
-        "permission taken away again",
-        "volume of reads",
-    ),
+    tells=(_tells.STRANGE_ADMIN, _tells.PERMISSION, _tells.NEW_PAIR, _tells.PERMISSION_REMOVED, _tells.VOLUME),
     plan=plan,
 )

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._applications import adopted, app_exit, app_visit, identity_of, pick_app
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
-    CAREFUL,
     READS_PER_DAY,
     administrator,
-    begins,
     dwell,
     exit_for,
     foreign_moment,
+    minutes_later,
     new_session,
-    office_moment,
     per_day,
     sign_in,
+    starts_by,
 )
 from brokenseal.drill.tables import MINUTE_US
 
@@ -33,16 +34,18 @@ def plan(scene: Scene) -> Plan:
     """Assign the role to an application, then open mailbox after mailbox as a migration or a backup would."""
     tenant = scene.tenant
     admin = administrator(scene)
-    start, stop = begins(scene, dwell(scene))
-    at_us = office_moment(scene, admin, start)
+    start, stop, at_us = starts_by(scene, dwell(scene), admin)
     place, session = exit_for(scene, admin), new_session(scene, 0, at_us)
-    known = adopted(scene, start) if scene.stealth >= CAREFUL else None
-    app_no = pick_app(scene, is_app_only=True, known=known, protocol="ews")
+    look = look_for(scene, admin, start)
+    # Any application that acts by itself will do: the role lets it speak Exchange Web Services.
+    used = adopted(scene, start)
+    speakers = {one for one in used if tenant.market[one].protocol == "ews"}
+    app_no = pick_app(scene, is_app_only=True, known=speakers or used)
     app, identity = tenant.market[app_no], identity_of(scene, app_no)
     deeds = (
         door(
             scene,
-            at_us=at_us + 3 * MINUTE_US,
+            at_us=minutes_later(scene, at_us, 3),
             actor=admin,
             place=place,
             session=session,
@@ -55,7 +58,7 @@ def plan(scene: Scene) -> Plan:
             rights=("ApplicationImpersonation",),
         ),
     )
-    visits = [sign_in(scene, at_us=at_us, person=admin, place=place, session=session)]
+    visits = [sign_in(scene, at_us=at_us, person=admin, place=place, session=session, look=look)]
     count = max(round(len(tenant.mailboxes) * _SCOPE[scene.stealth - 1]), 1)
     boxes = scene.rng.choice(len(tenant.mailboxes), size=count, replace=False)
     calls, shift = app_exit(scene, app_no, admin), float(scene.rng.uniform(0, 24))
@@ -72,6 +75,7 @@ def plan(scene: Scene) -> Plan:
                     identity=identity,
                     mailbox=box,
                     place=calls,
+                    is_ews=True,
                     logon_type=1,
                     user_type=5,
                     auth="client_secret",
@@ -91,16 +95,16 @@ ATTACK = Attack(
     title="Impersonation through Exchange Web Services",
     description=(
         "The intruder assigns ApplicationImpersonation to an application and reads through Exchange Web Services, as "
-        "backups and migrations do. From level 3 on it is an application that the tenant knows, calling from a cloud, "
-        "at level 4 from its own. Scope goes from all mailboxes to a few."
+        "backups and migrations do, one that the tenant knows where there is one. From level 3 on it calls from a "
+        "cloud, at level 4 from its own. Scope goes from all mailboxes to a few."
     ),
     techniques=("T1098.002", "T1098.003", "T1114.002"),
     tells=(
-        "sign-in of an administrator from a network that is new for the person",
-        "role ApplicationImpersonation assigned",
-        "network of an application",
-        "one application in many mailboxes",
-        "volume of reads",
+        _tells.STRANGE_ADMIN,
+        _tells.IMPERSONATION,
+        _tells.APPLICATION_NETWORK,
+        _tells.APPLICATION_IN_MANY,
+        _tells.VOLUME,
     ),
     plan=plan,
 )

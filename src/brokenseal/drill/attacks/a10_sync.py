@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from brokenseal.drill import devices
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
     CAREFUL,
-    agent_for,
-    begins,
     exit_for,
     moments,
     new_session,
-    office_moment,
     sign_in,
+    starts_by,
+    until_midnight_s,
     victims,
     visit,
 )
@@ -30,15 +31,15 @@ def plan(scene: Scene) -> Plan:
     """Sign in with the stolen password and let Outlook, or a phone, copy the folders."""
     tenant = scene.tenant
     person = victims(scene, 1)[0]
-    start, stop = begins(scene, _DAYS[scene.stealth - 1])
-    at_us = office_moment(scene, person, start)
+    start, stop, at_us = starts_by(scene, _DAYS[scene.stealth - 1], person)
     place, session = exit_for(scene, person), new_session(scene, 0, at_us)
     is_desktop = bool(scene.rng.random() < 0.7)  # noqa: PLR2004
     client = "outlook_desktop" if is_desktop else "apple_mail"
     version = devices.office_version(tenant.epoch_day + start, tenant.office_channel) if is_desktop else None
     visits = [
-        sign_in(scene, at_us=at_us, person=person, place=place, session=session, agent=agent_for(scene, person, start))
+        sign_in(scene, at_us=at_us, person=person, place=place, session=session, look=look_for(scene, person, start))
     ]
+    look = look_for(scene, person, start, client=client)
     first = at_us + int(scene.rng.integers(30, 600)) * SECOND_US
     later = [one for one in moments(scene, person, range(start, stop), share=0.95) if one > first]
     for one in (first, *later):
@@ -56,9 +57,9 @@ def plan(scene: Scene) -> Plan:
                 place=place,
                 stage="read",
                 session=session,
-                agent=agent_for(scene, person, start, client=client),
+                look=look,
                 folder_scope="any",
-                duration_s=float(scene.rng.uniform(200, 3000)),
+                duration_s=min(float(scene.rng.uniform(200, 3000)), until_midnight_s(tenant, one)),
                 **how,
             )
             | {"starts_at_us": one}
@@ -76,11 +77,6 @@ ATTACK = Attack(
         "the audit of the mailbox. More stealth spreads the copy over ten days, a few folders each, from better exits."
     ),
     techniques=("T1114.002", "T1078.004", "T1119"),
-    tells=(
-        "sign-in from a network that is new for the person",
-        "client or network that is new for the mailbox",
-        "synchronisation of folders",
-        "volume of reads",
-    ),
+    tells=(_tells.STRANGE_SIGN_IN, _tells.NEW_CLIENT, _tells.SYNCHRONISATION, _tells.VOLUME),
     plan=plan,
 )

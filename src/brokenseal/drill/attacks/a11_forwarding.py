@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
     BEST,
     CARELESS,
     administrator,
-    begins,
     exit_for,
+    minutes_later,
     new_session,
-    office_moment,
     sign_in,
+    starts_by,
     victims,
 )
-from brokenseal.drill.tables import MINUTE_US
 
 if TYPE_CHECKING:
     from brokenseal.drill.attacks._contract import Scene
@@ -30,10 +31,9 @@ def plan(scene: Scene) -> Plan:
     """One door, by the victim's hijacked account or by an administrator's, and nothing else."""
     tenant = scene.tenant
     person = victims(scene, 1)[0]
-    start, stop = begins(scene, int(scene.rng.integers(7, 29)))
     by_admin = bool(scene.rng.random() < 0.35)  # noqa: PLR2004
     actor = administrator(scene) if by_admin else person
-    at_us = office_moment(scene, actor, start)
+    start, stop, at_us = starts_by(scene, int(scene.rng.integers(7, 29)), actor)
     place, session = exit_for(scene, actor), new_session(scene, 0, at_us)
     outside = f"{tenant.mailbox_upns[person].partition('@')[0]}{int(scene.rng.integers(60, 99))}@private-mail.example"
     details: dict[str, Any] = {"destinations": (outside,), "ends_at_us": tenant.day_starts_us(stop)}
@@ -54,8 +54,10 @@ def plan(scene: Scene) -> Plan:
             "rule_conditions": words,
         }
     shared: dict[str, Any] = {"actor": actor, "place": place, "session": session, "service": "exchange"}
-    deeds = (door(scene, at_us=at_us + 3 * MINUTE_US, change=kind, operation=operation, **shared, **details),)
-    visits = (sign_in(scene, at_us=at_us, person=actor, place=place, session=session),)
+    deeds = (door(scene, at_us=minutes_later(scene, at_us, 3), change=kind, operation=operation, **shared, **details),)
+    visits = (
+        sign_in(scene, at_us=at_us, person=actor, place=place, session=session, look=look_for(scene, actor, start)),
+    )
     return Plan(visits=visits, deeds=deeds, knobs={"victims": [person], "door": kind, "exit": place.kind})
 
 
@@ -68,10 +70,6 @@ ATTACK = Attack(
         "leave use. With more stealth the sign-in comes from nearer, and the rule sends on only what names a word."
     ),
     techniques=("T1114.003", "T1078.004", "T1564.008"),
-    tells=(
-        "sign-in from a network that is new for the person",
-        "rule or forwarding to an address outside",
-        "mail sent on by a rule",
-    ),
+    tells=(_tells.STRANGE_SIGN_IN, _tells.FORWARDING, _tells.SENT_ON),
     plan=plan,
 )

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
 from brokenseal.drill.attacks._doors import door
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
+    CAREFUL,
     PROFESSIONAL,
     READS_PER_DAY,
     administrator,
-    agent_for,
+    any_moment,
     begins,
     day_of,
     dwell,
     exit_for,
+    minutes_later,
     moments,
     new_session,
-    office_moment,
     per_day,
     scope,
     sign_in,
     victims,
     visit,
 )
-from brokenseal.drill.tables import HOUR_US, SECOND_US
+from brokenseal.drill.tables import MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from brokenseal.drill.attacks._contract import Scene
@@ -33,17 +36,21 @@ if TYPE_CHECKING:
 def plan(scene: Scene) -> Plan:
     """Federate a domain (careless and professional) or use the stolen signing key; then sign in as anybody."""
     chosen = victims(scene, int(scene.rng.integers(1, 4)))
-    start, stop = begins(scene, dwell(scene))
+    start, stop = begins(scene, dwell(scene), person=chosen[0] if scene.stealth >= CAREFUL else None)
     visits, deeds = [], []
+    since_us = 0
     if scene.stealth <= PROFESSIONAL:
         admin = administrator(scene)
-        at_us = office_moment(scene, admin, start) - HOUR_US
+        at_us = any_moment(scene, start)
+        since_us = at_us + 10 * MINUTE_US
         place, session = exit_for(scene, admin), new_session(scene, 1000, at_us)
-        visits.append(sign_in(scene, at_us=at_us, person=admin, place=place, session=session))
+        visits.append(
+            sign_in(scene, at_us=at_us, person=admin, place=place, session=session, look=look_for(scene, admin, start))
+        )
         deeds.append(
             door(
                 scene,
-                at_us=at_us + 240 * SECOND_US,
+                at_us=minutes_later(scene, at_us, 4),
                 actor=admin,
                 place=place,
                 session=session,
@@ -55,12 +62,12 @@ def plan(scene: Scene) -> Plan:
     forged = {"token_source": "forged_assertion", "auth": "federated", "mfa": "none"}
     for number, person in enumerate(chosen):
         place = exit_for(scene, person)
-        agent = agent_for(scene, person, start)
-        for place_no, at_us in enumerate(moments(scene, person, range(start, stop))):
+        look = look_for(scene, person, start)
+        later = [one for one in moments(scene, person, range(start, stop)) if one > since_us]
+        for place_no, at_us in enumerate(later):
+            count = per_day(scene, READS_PER_DAY)
             session = new_session(scene, number * 100 + place_no, at_us)
-            visits.append(
-                sign_in(scene, at_us=at_us, person=person, place=place, session=session, agent=agent, **forged)
-            )
+            visits.append(sign_in(scene, at_us=at_us, person=person, place=place, session=session, look=look, **forged))
             visits.append(
                 visit(
                     scene,
@@ -74,9 +81,9 @@ def plan(scene: Scene) -> Plan:
                     place=place,
                     stage="read",
                     session=session,
-                    agent=agent,
-                    reads=per_day(scene, READS_PER_DAY),
-                    **scope(scene),
+                    look=look,
+                    reads=count,
+                    **scope(scene, count),
                 )
             )
     knobs = {"victims": chosen, "federated_domain": scene.stealth <= PROFESSIONAL, "exit": place.kind}
@@ -93,12 +100,6 @@ ATTACK = Attack(
         "read as in A1."
     ),
     techniques=("T1606.002", "T1484.002", "T1550", "T1114.002"),
-    tells=(
-        "sign-in of an administrator from a network that is new for the person (levels 1 and 2)",
-        "federation of a domain (levels 1 and 2)",
-        "federated sign-in without one at the identity provider",
-        "client or network that is new for the mailbox",
-        "volume of reads",
-    ),
+    tells=(_tells.STRANGE_ADMIN, _tells.FEDERATION, _tells.FORGED_ASSERTION, _tells.NEW_CLIENT, _tells.VOLUME),
     plan=plan,
 )

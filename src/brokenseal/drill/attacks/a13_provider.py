@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from brokenseal.drill import people
+from brokenseal.drill.attacks import _tells
 from brokenseal.drill.attacks._contract import Attack, Plan
+from brokenseal.drill.attacks._looks import look_for
 from brokenseal.drill.attacks._moves import (
+    CAREFUL,
     READS_PER_DAY,
     administrator,
-    agent_for,
     begins,
     day_of,
     dwell,
     exit_for,
     foreign_moment,
+    is_at_work,
+    minutes_later,
     new_session,
     office_moment,
     per_day,
@@ -30,6 +32,8 @@ from brokenseal.drill.tables import MINUTE_US
 if TYPE_CHECKING:
     from brokenseal.drill.attacks._contract import Scene
 
+_ACTIVE = 0.7
+
 
 def plan(scene: Scene) -> Plan:
     """A guest of the provider reads mailboxes of every customer, from one exit that all tenants share."""
@@ -39,35 +43,38 @@ def plan(scene: Scene) -> Plan:
     boxes = victims(scene, int(scene.rng.integers(1, 5)))
     # The same network and host in all tenants: drawn from what the campaign shares.
     place = exit_for(scene, actor, rng=scene.campaign)
-    start, stop = begins(scene, dwell(scene))
+    is_careful = scene.stealth >= CAREFUL
+    start, stop = begins(scene, dwell(scene), person=actor if is_careful else None)
     shift = float(scene.campaign.uniform(0, 24))
     visits = []
-    for number, day in enumerate(np.arange(start, stop)[scene.rng.random(stop - start) < 0.7].tolist() or [start]):  # noqa: PLR2004
-        at_us = office_moment(scene, actor, day) if scene.stealth > 2 else foreign_moment(scene, day, shift)  # noqa: PLR2004
+    active = [day for day in range(start, stop) if day == start or scene.rng.random() < _ACTIVE]
+    active = [day for day in active if not is_careful or is_at_work(scene, actor, day)]
+    for number, day in enumerate(active):
+        at_us = office_moment(scene, actor, day) if is_careful else foreign_moment(scene, day, shift)
         at_us = min(at_us, tenant.day_starts_us(day + 1) - 40 * MINUTE_US)
         session = new_session(scene, number, at_us)
-        agent = agent_for(scene, int(scene.rng.integers(len(tenant.mailboxes) // 2)), day)
-        visits.append(
-            sign_in(scene, at_us=at_us, person=actor, place=place, session=session, agent=agent, user_type=10)
-        )
+        look = look_for(scene, int(scene.rng.integers(len(tenant.mailboxes) // 2)), day)
+        turns = [minutes_later(scene, at_us, 2 + 5 * turn) for turn in range(len(boxes))]
+        counts = [per_day(scene, READS_PER_DAY) // 2 + 1 for _ in boxes]
+        visits.append(sign_in(scene, at_us=at_us, person=actor, place=place, session=session, look=look, user_type=10))
         visits += [
             visit(
                 scene,
-                at_us=at_us + (2 + 5 * turn) * MINUTE_US,
+                at_us=opened,
                 identity=actor,
                 mailbox=box,
                 client="owa",
                 place=place,
                 stage="read",
                 session=session,
-                agent=agent,
-                reads=per_day(scene, READS_PER_DAY) // 2 + 1,
+                look=look,
+                reads=count,
                 logon_type=6,
                 user_type=10,
-                **scope(scene),
+                **scope(scene, count),
             )
-            for turn, box in enumerate(boxes)
-            if day_of(tenant, at_us + (2 + 5 * turn) * MINUTE_US) == day
+            for opened, box, count in zip(turns, boxes, counts, strict=True)
+            if day_of(tenant, opened) == day
         ]
     knobs = {"victims": boxes, "actor": actor, "exit": place.kind, "address": place.address}
     return Plan(visits=tuple(visits), knobs=knobs)
@@ -82,12 +89,7 @@ ATTACK = Attack(
         "that it gave; only together they show one hand. Stealth chooses the exit and the pace, and keeps office hours."
     ),
     techniques=("T1199", "T1078.004", "T1114.002"),
-    tells=(
-        "delegated administrator in a mailbox",
-        "one address in several tenants",
-        "client or network that is new for the mailbox",
-        "volume of reads",
-    ),
+    tells=(_tells.DELEGATED_ADMIN, _tells.CAMPAIGN, _tells.NEW_CLIENT, _tells.VOLUME),
     plan=plan,
     is_campaign=True,
 )
