@@ -10,7 +10,6 @@ import re
 from collections import defaultdict
 
 from brokenseal.detectors import inbox_rule
-from detector_references_tokens import impossible
 
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
@@ -603,22 +602,3 @@ def token_provenance(rows):
         for row, client, is_new, _, _ in _clients(rows)
         if row["event_id"] in missing
     }
-
-
-REFERENCES = {
-    "sign_in.password_spray": password_spray,
-    "session.two_hands": two_hands,
-    "mail_access.from_suspect_address": suspect_address,
-    "token.provenance": token_provenance,
-    "token.impossible": impossible,
-    "mail_access.first_seen_client": first_seen_client,
-    "config.hidden_inbox_rule": hidden_inbox_rule,
-    "config.transport_rule": transport_rule,
-    "config.mailbox_forwarding": mailbox_forwarding,
-    "config.mailbox_delegation": mailbox_delegation,
-    "config.illicit_consent": illicit_consent,
-    "config.app_credential": app_credential,
-    "config.privileged_role": privileged_role,
-    "config.federation": federation,
-    "config.audit_off": audit_off,
-}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 
 from detector_references import IMITATIONS, RESOURCES
+from detector_references_doors import add_doors
 from detector_references_tokens import add_tokens
+from detector_worlds_sessions import add_handovers, add_sessions
 
 START = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
 SECONDS = (0, 1, 30, 59, 60, 61, 300, 600, 601, 3_599, 3_600, 3_601)
@@ -235,7 +237,9 @@ def _made(generator, *parts):
 
 _PARTS = {
     "sign_in.password_spray": (tries, sign_ins, mail_accesses),
-    "session.two_hands": (sign_ins, mail_accesses, sent_messages, config_changes),
+    "session.two_hands": (add_sessions,),
+    "session.handover": (add_handovers,),
+    "config.open_door": (add_doors,),
     "mail_access.from_suspect_address": (tries, sign_ins, mail_accesses, config_changes, events),
     "token.provenance": (tokens, mail_accesses, sign_ins),
     "token.impossible": (add_tokens,),

@@ -241,6 +241,37 @@ def test_a_detector_that_lives_on_undeclared_fields_fails_t4(path, tells, expect
     assert [hit.partition(":")[0] for hit in found.hits] == (["ClientInfoString"] if expected == FAIL else [])
 
 
+def test_one_instance_of_many_that_a_swap_loses_is_of_chance_size():
+    given = lines(instances=20)
+    first = min(line.instance for line in given if line.instance >= 0)
+    odd = [
+        Line(
+            **{**{name: getattr(line, name) for name in Line.__dataclass_fields__}, "record": {**line.record, "Odd": 1}}
+        )
+        if line.instance == first
+        else line
+        for line in given
+    ]
+    common = [
+        Line(
+            **{**{name: getattr(line, name) for name in Line.__dataclass_fields__}, "record": {**line.record, "Odd": 0}}
+        )
+        if line.instance != first
+        else line
+        for line in odd
+    ]
+
+    (found,) = leaks.check_swaps(common, {}, detector("Odd", 1), np.random.default_rng(1))
+    assert found.outcome == NOT_ASSESSABLE
+    assert found.hits == ("Odd: 0.05 to 0.00",)
+
+
+def test_controls_are_left_to_t3():
+    (found,) = leaks.check_swaps(lines("A0g"), {}, detector("Operation", "MailItemsAccessed"), np.random.default_rng(1))
+
+    assert found.outcome == NOT_ASSESSABLE
+
+
 def test_a_leaf_is_replaced_wherever_it_stands():
     given = {"a": {"b": [1, 2]}, "c": '{"d": [{"Name": "x", "Value": "1"}, {"Name": "y", "Value": "2"}]}', "e": None}
 

@@ -149,9 +149,9 @@ def _close(summary: Summary, output: Path, seconds: float, *, as_json: bool) -> 
         emit({**dataclasses.asdict(summary), "output": str(output), "seconds": round(seconds, 3)})
         return
     note(
-        f"{output}: a simulated drill of {summary.tenants:,} tenants: {summary.lines:,} lines, "
-        f"{summary.records:,} records, {summary.messages:,} messages read by {summary.attacks:,} attacks, "
-        f"in {seconds:.0f} s"
+        f"{output}: a simulated drill; tenants: {summary.tenants:,}, lines: {summary.lines:,}, "
+        f"records: {summary.records:,}, messages read by attacks: {summary.messages:,}, "
+        f"attacks: {summary.attacks:,}, seconds: {seconds:.0f}"
     )
 
 
@@ -269,12 +269,15 @@ def check(
         list[Path] | None,
         typer.Option("--with", metavar="DIR", help="A drill of another seed, for reused identifiers; may be repeated."),
     ] = None,
+    detectors: Annotated[
+        bool, typer.Option("--detectors", help="Also what needs detectors (T3, T4); every tenant is read into a store.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for traces that give simulated intruders away and that no attack declares; exit 1 if there are any."""
     from brokenseal.drill import leaks
 
-    report = leaks.run(drill, others=tuple(others or ()))
+    report = leaks.check_drill(drill, others=tuple(others or ()), with_detectors=detectors)
     if as_json:
         emit({"simulated": True, **report.as_dict()})
     else:
@@ -294,15 +297,9 @@ def compare(
     import tempfile
 
     from brokenseal.drill import realism
-    from brokenseal.drill.truth import field_sets
 
-    epochs = field_sets(drill)
     with tempfile.TemporaryDirectory() as scratch:
-        report = realism.compare(
-            realism.tables_of([drill / "exports"], work_dir=Path(scratch) / "simulated"),
-            realism.tables_of([real], work_dir=Path(scratch) / "real"),
-            epochs=epochs,
-        )
+        report = realism.compare_drill(drill, real, work_dir=Path(scratch))
     if as_json:
         emit({"simulated": True, **report.as_dict()})
     else:

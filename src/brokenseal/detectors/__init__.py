@@ -17,8 +17,12 @@ from brokenseal.detectors import (
     inbox_rule,
     mailbox_delegation,
     mailbox_forwarding,
+    open_door,
     password_spray,
     privileged_role,
+    session_handover,
+    strange_volume,
+    stranger_client,
     suspect_address,
     token_provenance,
     transport_rule,
@@ -45,3 +49,12 @@ DETECTORS: tuple[Detector, ...] = (
     federation.DETECTOR,
     audit_off.DETECTOR,
 )
+
+WEIGHED: tuple[Detector, ...] = (
+    stranger_client.DETECTOR,
+    strange_volume.DETECTOR,
+    session_handover.DETECTOR,
+    open_door.DETECTOR,
+)
+"""Detectors whose every answer needs a weight. They are not run until the calibration that gives it is shipped: alone
+they name every new telephone and every change of an administrator. Each is handed the marks of those before it."""

@@ -247,6 +247,8 @@ def check_swaps(
 ) -> list[Check]:
     """T4, one check per attack: every undeclared field of its lines drawn anew from honest lines of the same stratum.
 
+    It fails where the instances that are found or lost are surely more than one in a hundred (Wilson's lower end).
+
     They are those of the same mailbox or actor where it has any, so that what is new there is no longer new. The
     controls declare nothing and are to be found by nothing; T3 judges them.
 
@@ -315,34 +317,35 @@ def _swap_check(
     touched = {(line.tenant, line.unit) for line in own}
     honest = [line for line in honest if (line.tenant, line.unit) in touched]
 
-    def recall(changed: Sequence[Line]) -> float:
-        return len(instances & set(detect([*honest, *changed]))) / len(instances)
+    def caught(changed: Sequence[Line]) -> set[int]:
+        return instances & set(detect([*honest, *changed]))
 
-    def differs(value: float) -> bool:
-        if value < before:
-            return before - value > _SWAP_POINTS
-        # A drawn value may be an odd one among honest ones, and then raise an alarm of its own.
-        return wilson(round(value * len(instances)), len(instances))[0] - before > _SWAP_POINTS
-
-    before = recall(own)
+    before = caught(own)
     paths = sorted({path for line in own for path in swap.paths(line)})
-    after = recall([swap.apply(line, None) for line in own])
-    numbers = {"instances": float(len(instances)), "fields": float(len(paths)), "before": before, "after": after}
+    whole = caught([swap.apply(line, None) for line in own])
+    count = len(instances)
+    numbers = {"instances": float(count), "fields": float(len(paths))}
+    numbers |= {"before": len(before) / count, "after": len(whole) / count}
     if not paths:
         reason = "every field is declared by a tell"
         return Check(test="T4", subject=attack_id, outcome=NOT_ASSESSABLE, reason=reason, numbers=numbers)
-    hits = []
+    changed = []
     for path in paths:
-        value = recall([swap.apply(line, {path}) for line in own])
-        if differs(value):
-            hits.append((abs(value - before), f"{path}: {before:.2f} to {value:.2f}"))
-    if hits or differs(after):
+        found = caught([swap.apply(line, {path}) for line in own])
+        if found != before:
+            text = f"{path}: {len(before) / count:.2f} to {len(found) / count:.2f}"
+            changed.append((len(found ^ before), text))
+    # A token whose log line was lost, or an odd value among honest ones, tips an instance now and then by itself.
+    sure = [one for one in [*changed, (len(whole ^ before), "")] if wilson(one[0], count)[0] > _SWAP_POINTS]
+    if sure:
         outcome, reason = FAIL, "recall hangs on fields that no tell declares"
     elif not before:
         outcome, reason = NOT_ASSESSABLE, "the detector finds no instance, so that no field can be missed"
+    elif changed or whole != before:
+        outcome, reason = NOT_ASSESSABLE, "recall changes by no more than chance would: more instances are needed"
     else:
         outcome, reason = PASS, "recall does not change with undeclared fields"
-    names = tuple(text for _, text in sorted(hits, reverse=True))
+    names = tuple(text for _, text in sorted(changed, reverse=True))
     return Check(test="T4", subject=attack_id, outcome=outcome, reason=reason, numbers=numbers, hits=names)
 
 
