@@ -334,9 +334,9 @@ def _swap_check(
         found = caught([swap.apply(line, {path}) for line in own])
         if found != before:
             text = f"{path}: {len(before) / count:.2f} to {len(found) / count:.2f}"
-            changed.append((len(found ^ before), text))
+            changed.append((_moved(before, found), text))
     # A token whose log line was lost, or an odd value among honest ones, tips an instance now and then by itself.
-    sure = [one for one in [*changed, (len(whole ^ before), "")] if wilson(one[0], count)[0] > _SWAP_POINTS]
+    sure = [one for one in [*changed, (_moved(before, whole), "")] if wilson(one[0], count)[0] > _SWAP_POINTS]
     if sure:
         outcome, reason = FAIL, "recall hangs on fields that no tell declares"
     elif not before:
@@ -347,6 +347,11 @@ def _swap_check(
         outcome, reason = PASS, "recall does not change with undeclared fields"
     names = tuple(text for _, text in sorted(changed, reverse=True))
     return Check(test="T4", subject=attack_id, outcome=outcome, reason=reason, numbers=numbers, hits=names)
+
+
+def _moved(before: set[int], after: set[int]) -> int:
+    """Instances that a swap loses, or that it finds, whichever are more: each happens by chance by itself."""
+    return max(len(before - after), len(after - before))
 
 
 # ---------------------------------------------------------------- T5
