@@ -11,15 +11,42 @@ from typing import Any
 from brokenseal.tokens.corpus import build
 from brokenseal.tokens.laboratory import equip
 
+FRESH_S = 20
+"""Some valid tokens end within minutes: a corpus that a test begins with is no older than this."""
+
 
 @functools.cache
+def _keys():
+    return equip(seed=7, at=int(time.time())).keys
+
+
+@functools.lru_cache(maxsize=1)
+def _laboratory(at):
+    return equip(seed=7, at=at, keys=_keys())
+
+
+@functools.lru_cache(maxsize=1)
+def _corpus(at):
+    return build(_laboratory(at))
+
+
+_at = int(time.time())
+
+
+def keep_fresh():
+    """Make the tokens anew with the same keys where they have grown old; called before each test, never within one."""
+    global _at  # noqa: PLW0603  one moment for all that a test makes
+    now = int(time.time())
+    if now - _at > FRESH_S:
+        _at = now
+
+
 def laboratory():
-    return equip(seed=7, at=int(time.time()))
+    return _laboratory(_at)
 
 
-@functools.cache
 def corpus():
-    return build(laboratory())
+    return _corpus(_at)
 
 
 def cases():

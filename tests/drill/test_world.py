@@ -34,8 +34,8 @@ def test_another_number_or_seed_gives_another_tenant():
 
 def test_the_tenants_of_a_drill_share_internet_and_market():
     one, two = tenant(0), tenant(1)
-    assert one.market is two.market
-    assert one.internet is two.internet
+    assert one.market == two.market
+    assert one.internet == two.internet
 
 
 @pytest.mark.parametrize("mailboxes", [10, 57, 120])
