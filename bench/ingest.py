@@ -268,7 +268,8 @@ def run_floor(path: Path, threads: int) -> None:
     from brokenseal.sources.unified_audit import SOURCE
 
     columns = ", ".join(
-        f"'{name}': '{DuckDBType.to_string(ibis.dtype(kind))}'" for name, kind in SOURCE.columnar.raw_schema.items()
+        f"'{name}': '{DuckDBType.to_string(ibis.dtype(kind))}'"
+        for name, kind in SOURCE.columnar["bare_record"].raw_schema.items()
     )
     engine = duckdb.connect()
     engine.execute(f"SET threads={threads}")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import brokenseal._ingest_parts
 import brokenseal._ingest_segments
 import brokenseal.ingest
 from brokenseal.errors import EvidenceChanged, NothingReadable, StoreError
@@ -163,7 +164,7 @@ def test_what_the_typed_reader_would_null_is_kept(world, path_of_reading):
 
 
 def test_a_line_above_the_limit_is_rejected_and_its_neighbours_are_kept(world, path_of_reading, monkeypatch):
-    monkeypatch.setattr(brokenseal._ingest_segments, "LINE_BYTES", 4_000)
+    monkeypatch.setattr(brokenseal._ingest_parts, "LINE_BYTES", 4_000)
     world.settings = Settings(store_dir=world.folder / "store", threads=1, record_limit_bytes=20_000)
     long = record(2, Subject="x" * 10_000)
     path = world.write("a.jsonl", lines(record(1), record(3, Subject="y" * 30_000), long, record(4)))
@@ -175,8 +176,8 @@ def test_a_line_above_the_limit_is_rejected_and_its_neighbours_are_kept(world, p
 
 
 def test_many_segments_are_one_input(world, path_of_reading, monkeypatch):
-    monkeypatch.setattr(brokenseal._ingest_segments, "_BLOCK", 2_000)
-    monkeypatch.setattr(brokenseal._ingest_segments.segments, "__kwdefaults__", {"segment_bytes": 6_000})
+    monkeypatch.setattr(brokenseal._ingest_parts, "_BLOCK", 2_000)
+    monkeypatch.setattr(brokenseal._ingest_segments, "SEGMENT_BYTES", 6_000)
     shuffled = [record(number % 40) for number in range(60)]
     random.Random(3).shuffle(shuffled)
     path = world.write("a.jsonl", lines(*shuffled[:30], b"{broken", *shuffled[30:]))

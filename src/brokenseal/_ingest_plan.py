@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from brokenseal.model import Member
+    from brokenseal.model import Columnar, Member
     from brokenseal.settings import Settings
 
 PACK_BYTES: Final = 64 << 20
@@ -26,6 +26,23 @@ UNREADABLE = (InputError, OSError, EOFError)
 """What opening and reading a member raises."""
 
 
+_JSON_FRAMINGS: Final = frozenset({"json_lines", "json_array", "json_values"})
+_UTF8: Final = frozenset({"utf-8", "utf-8-sig"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The fast way that inputs of one kind go.
+
+    Attributes:
+        columnar: The source's path for them.
+        filled: Fields of a record that some column around it would fill in.
+    """
+
+    columnar: Columnar
+    filled: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """One input as it was found.
@@ -35,11 +52,10 @@ class Planned:
         size_bytes: Unpacked size; None for a large packed one whose container does not tell.
         sha256: Digest of its bytes where it is small; None where it is hashed while it is read.
         encoding, framing: As `framing.frame` says, None where it cannot be opened.
-        columns: CSV header, else ().
-        source, shape: Who knows the first known record, None where none of the first records is known.
+        shape: Of the first known record, None where none of the first records is known.
         fidelity: The source's; inputs are read in this order, so that the richer copy of a record is kept.
         is_lossy: True where the shape lost nested values; such inputs are read last.
-        is_bare: True where the first known record is the source's own record, without a wrapper.
+        way: How it can be read as columns; None where it goes record by record.
         trouble: Why it cannot be read, else None.
     """
 
@@ -48,12 +64,10 @@ class Planned:
     sha256: str | None = None
     encoding: str | None = None
     framing: str | None = None
-    columns: tuple[str, ...] = ()
-    source: str | None = None
     shape: str | None = None
     fidelity: int = UNKNOWN_FIDELITY
     is_lossy: bool = False
-    is_bare: bool = False
+    way: Way | None = None
     trouble: str | None = None
 
     @property
@@ -174,7 +188,7 @@ def _weigh(member: Member) -> Planned:
 
 
 def _sniff(planned: Planned, framed: framing.Framed) -> Planned:
-    planned = replace(planned, encoding=framed.encoding, framing=framed.framing, columns=framed.columns)
+    planned = replace(planned, encoding=framed.encoding, framing=framed.framing)
     for number, record in enumerate(framed):
         if number >= _SNIFFED_RECORDS:
             break
@@ -186,14 +200,27 @@ def _sniff(planned: Planned, framed: framing.Framed) -> Planned:
                 source, shape = known
                 return replace(
                     planned,
-                    source=source.name,
                     shape=shape,
                     fidelity=source.fidelity,
                     is_lossy=shape in source.lossy_shapes,
-                    is_bare=inner is record.value,
+                    way=_way(source.columnar.get(shape), framed) if inner is record.value else None,
                 )
             break
     return planned
+
+
+def _way(columnar: Columnar | None, framed: framing.Framed) -> Way | None:
+    if columnar is None:
+        return None
+    if framed.framing == "csv":
+        if columnar.reads_table is None or not columnar.reads_table(framed.columns):
+            return None
+        filled = [name for name, columns in columnar.fallbacks.items() if not set(columns).isdisjoint(framed.columns)]
+        return Way(columnar=columnar, filled=tuple(filled))
+    if columnar.payload is not None or framed.framing not in _JSON_FRAMINGS:
+        return None
+    # Lines are cut as they stand, so they must be what the engine reads.
+    return Way(columnar=columnar) if framed.framing != "json_lines" or framed.encoding in _UTF8 else None
 
 
 def words_of(error: Exception) -> str:

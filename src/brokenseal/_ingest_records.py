@@ -12,6 +12,7 @@ import msgspec
 from brokenseal import sources
 from brokenseal._ingest_batch import quarantine_row
 from brokenseal.errors import RecordRejected
+from brokenseal.evidence import line_of
 from brokenseal.input_alarms import is_flattened
 
 if TYPE_CHECKING:
@@ -25,6 +26,18 @@ if TYPE_CHECKING:
 _KNOWN_SHAPE = "a record that a source knows"
 _CUT = frozenset({"not_json", "empty_record"})
 _SPILL_ROWS = 1_000
+_HELD_BYTES = 1 << 18
+
+
+def _unwrapped(framed: Iterable[FramedRecord]) -> Iterator[tuple[str, Record, FramedRecord | None]]:
+    """Text and value of every record, wrappers taken off; with the framed record where it could not be read."""
+    for record in framed:
+        if record.value is None:
+            yield record.text, {}, record
+            continue
+        inner = list(sources.unwrap(record.value))
+        for each in inner:
+            yield (record.text if len(inner) == 1 else msgspec.json.encode(each).decode()), each, None
 
 
 class RecordReader:
@@ -45,20 +58,23 @@ class RecordReader:
 
     def read(self, framed: Iterable[FramedRecord], evidence: EvidenceWriter) -> None:
         """Read records in order, and keep their text; a record is numbered as it stands in the evidence."""
-        for record in framed:
-            if record.value is None:
-                evidence.add(record.text)
-                self._tally.records += 1
-                self._refuse_unparsed(self._tally.records, record)
+        # Many a text at a time: the packer has to be set up for each call.
+        held: list[bytes] = []
+        held_bytes = 0
+        for text, each, refused in _unwrapped(framed):
+            held.append(line_of(text))
+            held_bytes += len(held[-1])
+            if held_bytes >= _HELD_BYTES:
+                evidence.add_lines(b"".join(held))
+                held, held_bytes = [], 0
+            self._tally.records += 1
+            if refused is not None:
+                self._refuse_unparsed(self._tally.records, refused)
                 continue
-            inner = list(sources.unwrap(record.value))
-            for each in inner:
-                text = record.text if len(inner) == 1 else msgspec.json.encode(each).decode()
-                evidence.add(text)
-                self._tally.records += 1
-                rows = self.rows_of(self._tally.records, text, each)
-                if rows is not None:
-                    self._writer.add(self._tally, self._tally.records, rows)
+            rows = self.rows_of(self._tally.records, text, each)
+            if rows is not None:
+                self._writer.add(self._tally, self._tally.records, rows)
+        evidence.add_lines(b"".join(held))
 
     def rows_in(self, line_no: int, framed: Iterable[FramedRecord]) -> Iterator[Rows]:
         """The rows of the records of one line whose text is kept already; all of them bear the line's number."""

@@ -1,14 +1,16 @@
-"""A stream of JSON Lines cut into files that the engine can read, with the evidence written along the way.
+"""Records of one or many inputs cut into files that the engine can read: lines of JSON, numbered through all inputs.
 
 A thread reads, hashes, cuts and compresses while the engine works on the segment before; nearly all of that
-happens outside the interpreter's lock.
+happens outside the interpreter's lock. `SegmentSink` is what the ways of cutting (lines, arrays, rows) share.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from brokenseal._ingest_parts import Part
     from brokenseal.evidence import EvidenceWriter
     from brokenseal.model import FramedRecord
 
@@ -24,11 +27,7 @@ SEGMENT_BYTES: Final = 128 << 20
 LINE_BYTES: Final = 8 << 20
 """A longer line is not given to the engine, whose buffers grow with the longest line."""
 
-_BLOCK: Final = 4 << 20
-_SHOWN: Final = 64 * 1024
-_MARK: Final = b"\xef\xbb\xbf"
-_PLACEHOLDER: Final = b"{}\n"
-_LINE_FEED: Final = 0x0A
+PLACEHOLDER: Final = b"{}\n"
 _AT: Final = 0x40
 _BRACE: Final = 0x7B
 
@@ -37,19 +36,23 @@ _BRACE: Final = 0x7B
 class Segment:
     """Some thousand records as a file of lines, none of them blank.
 
+    A record has a position: its number, from 1, among the records of all inputs that are read together.
+
     Attributes:
-        first: Number of its first line in the input, from 1.
+        first: Position of its first line.
         lines: How many lines it has.
-        apart: Lines that stand in the file as `{}` only: number in the input to text (cut where `cut` names it).
-        cut: Numbers of lines above the record limit.
+        marks: (position of its first record here, input) of the inputs that it holds records of, in order.
+        apart: Lines that stand in the file as `{}` only: position to text (cut where `cut` names it).
+        cut: Positions of lines above the record limit.
         suspects: Whether PowerShell's marks of flattened objects occur in it.
         texts: File with the recorded text of each record, where that is not its line.
-        refused: Records that framing could not read: number in the input to record; `{}` stands for them.
+        refused: Records that framing could not read: position to record; `{}` stands for them.
     """
 
     path: Path
     first: int
     lines: int = 0
+    marks: list[tuple[int, Part]] = field(default_factory=list)
     apart: dict[int, bytes] = field(default_factory=dict)
     cut: set[int] = field(default_factory=set)
     suspects: bool = False
@@ -62,21 +65,150 @@ class Segment:
         if self.texts is not None:
             self.texts.unlink()
 
+    def part_of(self, position: int) -> Part:
+        """The input of a record."""
+        return self.marks[bisect_right(self.marks, position, key=lambda mark: mark[0]) - 1][1]
 
-def segments(
-    stream: Any, folder: Path, evidence: EvidenceWriter, *, record_limit: int, segment_bytes: int = SEGMENT_BYTES
-) -> Iterator[Segment]:
-    """Cut a stream of UTF-8 JSON Lines into segments; the caller deletes each file when it is done with it.
+    def shares(self, positions: np.ndarray) -> Iterator[tuple[Part, slice]]:
+        """The inputs of some records in ascending order of their positions, each with the slice that is its own."""
+        starts = [first for first, _ in self.marks]
+        ends = [*np.searchsorted(positions, starts[1:]).tolist(), len(positions)]
+        begin = 0
+        for (_, part), end in zip(self.marks, ends, strict=True):
+            if end > begin:
+                yield part, slice(begin, end)
+            begin = end
 
-    Args:
-        stream: Has `read`; what it raises is raised here.
-        folder: Where the files go.
-        evidence: Gets every line that is not blank.
-        record_limit: A line above that many bytes is kept cut.
-        segment_bytes: Size at which a segment ends.
+    def recorded(self, wanted: np.ndarray | None = None) -> Iterator[tuple[int, bytes]]:
+        """Position and recorded text of every record, or of the wanted ones."""
+        with (self.texts or self.path).open("rb") as stream:
+            lines = enumerate(stream, start=self.first)
+            for position, line in lines if wanted is None else compress(lines, wanted):
+                yield position, self.apart.get(position, line)
+
+    def halves(self) -> Iterator[Segment]:
+        """The segment as two, lines kept whole."""
+        middle = self.lines // 2
+        for index, (start, end) in enumerate(((0, middle), (middle, self.lines))):
+            positions = range(self.first + start, self.first + end)
+            yield Segment(
+                path=_some_lines(self.path, index, start, end),
+                first=positions.start,
+                lines=len(positions),
+                marks=self._marks_within(positions),
+                apart={position: line for position, line in self.apart.items() if position in positions},
+                cut={position for position in self.cut if position in positions},
+                suspects=self.suspects,
+                texts=_some_lines(self.texts, index, start, end) if self.texts else None,
+                refused={position: record for position, record in self.refused.items() if position in positions},
+            )
+
+    def _marks_within(self, positions: range) -> list[tuple[int, Part]]:
+        return [(max(first, positions.start), part) for first, part in self.marks if first < positions.stop]
+
+
+def _some_lines(path: Path, index: int, start: int, end: int) -> Path:
+    """Some of the lines of a file as a file beside it."""
+    found = path.with_suffix(f".{index}{path.suffix}")
+    with path.open("rb") as stream, found.open("wb") as out:
+        out.writelines(islice(stream, start, end))
+    return found
+
+
+class SegmentSink:
+    """Takes lines and recorded texts of one input after the other, and hands over segments.
+
+    Attributes:
+        evidence: Gets the text of every record of the input that was begun last.
     """
-    cutter = _Cutter(stream, folder, evidence, record_limit=record_limit, segment_bytes=segment_bytes)
-    return handed_over(cutter.run)
+
+    def __init__(self, folder: Path, hand_over: Callable[[Segment], None], stopped: threading.Event) -> None:
+        """Write files below `folder`; whoever gets a segment deletes them when he is done with it."""
+        self._folder = folder
+        self._stopped = stopped
+        self._hand_over = hand_over
+        self._numbered = 0
+        self._position = 0
+        self._part: Part | None = None
+        self.evidence: EvidenceWriter
+        self._segment: Segment | None = None
+        self._file: Any = None
+        self._texts: Any = None
+        self._written = 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nobody wants more."""
+        return self._stopped.is_set()
+
+    def begin(self, part: Part, evidence: EvidenceWriter) -> None:
+        """What follows is of this input."""
+        part.base = self._position
+        self._part = part
+        self.evidence = evidence
+
+    def put(self, lines: bytes, count: int) -> None:
+        """Take whole lines, none of them blank or longer than `LINE_BYTES`, that are the recorded text as well."""
+        segment = self._open(has_texts=False)
+        self._file.write(lines)
+        self.evidence.add_lines(lines)
+        segment.suspects = segment.suspects or is_suspect(lines)
+        self._count(count, len(lines))
+
+    def put_rows(self, lines: bytes, texts: bytes, count: int, refused: dict[int, FramedRecord]) -> None:
+        """Take lines, the recorded texts of the same records, and by index those that could not be read."""
+        segment = self._open(has_texts=True)
+        self._file.write(lines)
+        self._texts.write(texts)
+        self.evidence.add_lines(texts)
+        segment.suspects = segment.suspects or is_suspect(texts)
+        segment.refused |= {self._position + 1 + index: record for index, record in refused.items()}
+        self._count(count, len(texts))
+
+    def put_apart(self, line: bytes, *, is_cut: bool) -> None:
+        """Take one line that is too long for the engine, or the beginning of one above the record limit."""
+        segment = self._open(has_texts=False)
+        position = self._position + 1
+        segment.apart[position] = line
+        if is_cut:
+            segment.cut.add(position)
+        self._file.write(PLACEHOLDER)
+        self.evidence.add_lines(line.replace(b"\r", b" ") + b"\n")
+        self._count(1, 0)
+
+    def _count(self, records: int, written: int) -> None:
+        if self._segment is not None:
+            self._segment.lines += records
+        self._position += records
+        self._written += written
+        if self._written >= SEGMENT_BYTES:
+            self.finish()
+
+    def _open(self, *, has_texts: bool) -> Segment:
+        if self._segment is not None and (self._segment.texts is not None) != has_texts:
+            self.finish()
+        if self._segment is None:
+            self._numbered += 1
+            path = self._folder / f"segment-{self._numbered:05}.jsonl"
+            texts = path.with_suffix(".texts") if has_texts else None
+            self._segment = Segment(path=path, first=self._position + 1, texts=texts)
+            self._file = path.open("wb")
+            self._texts = texts.open("wb") if texts is not None else None
+            self._written = 0
+        marks = self._segment.marks
+        if self._part is not None and (not marks or marks[-1][1] is not self._part):
+            marks.append((self._position + 1, self._part))
+        return self._segment
+
+    def finish(self) -> None:
+        """Hand over the segment that is open, if there is one."""
+        if self._segment is None:
+            return
+        self._file.close()
+        if self._texts is not None:
+            self._texts.close()
+        done, self._segment = self._segment, None
+        self._hand_over(done)
 
 
 def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None]) -> Iterator[Segment]:
@@ -114,124 +246,6 @@ def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None
     finally:
         stopped.set()
         thread.join()
-
-
-class _Cutter:
-    """Blocks to whole lines to segment files."""
-
-    def __init__(
-        self, stream: Any, folder: Path, evidence: EvidenceWriter, *, record_limit: int, segment_bytes: int
-    ) -> None:
-        self._stream = stream
-        self._folder = folder
-        self._evidence = evidence
-        self._record_limit = record_limit
-        self._segment_bytes = segment_bytes
-        self._numbered = 0
-        self._next_line = 1
-        self._segment: Segment | None = None
-        self._file: Any = None
-        self._written = 0
-
-    def run(self, hand_over: Callable[[Segment], None], stopped: threading.Event) -> None:
-        """Read to the end."""
-        held: list[bytes] = []
-        held_bytes = 0
-        is_first = True
-        while (block := self._stream.read(_BLOCK)) and not stopped.is_set():
-            if is_first:
-                block, is_first = block.removeprefix(_MARK), False
-            end = block.rfind(b"\n") + 1
-            if not end:
-                held.append(block)
-                held_bytes += len(block)
-                if held_bytes > self._record_limit + _BLOCK:
-                    held, held_bytes = self._pass_over(held), 0
-                continue
-            lines = b"".join((*held, block[:end]))
-            held = [block[end:]]
-            held_bytes = len(held[0])
-            self._add(lines)
-            if self._written >= self._segment_bytes:
-                self._finish(hand_over)
-        last = b"".join(held)
-        if last.strip():
-            self._add(last + b"\n")
-        self._finish(hand_over)
-
-    def _pass_over(self, held: list[bytes]) -> list[bytes]:
-        """A line above the limit: keep its beginning, read on to its end, and give what follows it."""
-        head = b"".join(held)[:_SHOWN]
-        rest = b""
-        while block := self._stream.read(_BLOCK):
-            end = block.find(b"\n")
-            if end >= 0:
-                rest = block[end + 1 :]
-                break
-        self._set_apart(head, is_cut=True)
-        return [rest] if rest else []
-
-    def _add(self, lines: bytes) -> None:
-        if b"\r" in lines:
-            lines = lines.replace(b"\r\n", b"\n")
-        letters = np.frombuffer(lines, np.uint8)
-        ends = np.flatnonzero(letters == _LINE_FEED)
-        # The usual line begins with a brace; among others there may be blank ones.
-        if lines[:1] != b"{" or not (letters[ends[:-1] + 1] == _BRACE).all():
-            lines = b"".join(line + b"\n" for line in lines.split(b"\n") if line.strip())
-            if not lines:
-                return
-            letters = np.frombuffer(lines, np.uint8)
-            ends = np.flatnonzero(letters == _LINE_FEED)
-        # A block holds no line above its own size, so only what was put together from several needs a look.
-        if len(lines) > LINE_BYTES and int(np.diff(ends, prepend=-1).max()) > LINE_BYTES + 1:
-            self._add_with_long(lines)
-        else:
-            self._put(lines, count=len(ends))
-
-    def _add_with_long(self, lines: bytes) -> None:
-        for line in lines.split(b"\n"):
-            if not line:
-                continue
-            if len(line) > LINE_BYTES:
-                self._set_apart(line, is_cut=False)
-            else:
-                self._put(line + b"\n", count=1)
-
-    def _set_apart(self, line: bytes, *, is_cut: bool) -> None:
-        segment = self._open()
-        number = segment.first + segment.lines
-        segment.apart[number] = line[:_SHOWN] if is_cut or len(line) > self._record_limit else line
-        if is_cut or len(line) > self._record_limit:
-            segment.cut.add(number)
-        self._evidence.add_lines(segment.apart[number].replace(b"\r", b" ") + b"\n")
-        self._file.write(_PLACEHOLDER)
-        segment.lines += 1
-
-    def _put(self, lines: bytes, *, count: int) -> None:
-        segment = self._open()
-        self._file.write(lines)
-        self._evidence.add_lines(lines)
-        self._written += len(lines)
-        segment.lines += count
-        segment.suspects = segment.suspects or is_suspect(lines)
-
-    def _open(self) -> Segment:
-        if self._segment is None:
-            self._numbered += 1
-            path = self._folder / f"segment-{self._numbered:05}.jsonl"
-            self._segment = Segment(path=path, first=self._next_line)
-            self._file = path.open("wb")
-            self._written = 0
-        return self._segment
-
-    def _finish(self, hand_over: Callable[[Segment], None]) -> None:
-        if self._segment is None:
-            return
-        self._file.close()
-        self._next_line += self._segment.lines
-        done, self._segment = self._segment, None
-        hand_over(done)
 
 
 def is_suspect(lines: bytes) -> bool:

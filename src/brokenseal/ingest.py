@@ -22,7 +22,6 @@ from brokenseal.errors import ContainerRefused, NothingReadable
 from brokenseal.evidence import EvidenceWriter, check_ledger, evidence_path
 from brokenseal.input_alarms import alarm_codes
 from brokenseal.model import IngestProgress, InputFile
-from brokenseal.sources import SOURCES
 from brokenseal.store import Store
 
 if TYPE_CHECKING:
@@ -30,12 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from brokenseal.model import Columnar, Watcher
+    from brokenseal._ingest_parts import Part
+    from brokenseal._ingest_plan import Way
+    from brokenseal._ingest_program import Program
+    from brokenseal.model import Watcher
     from brokenseal.settings import Settings
 
 FAST_BYTES = 8 << 20
-_JSON_FRAMINGS = frozenset({"json_lines", "json_array", "json_values"})
-_SLOW_SHAPES = frozenset({"flattened", "graph_query"})
 _NO_LOG = frozenset({"not_an_audit_log", "empty", "unreadable"})
 
 
@@ -106,7 +106,18 @@ class _Read:
     framing: str | None = None
     evidence: EvidenceWriter | None = None
     trouble: str | None = None
-    one_by_one: int | None = None
+
+    def note(self, reader: HashingReader, evidence: EvidenceWriter, *, is_truncated: bool) -> None:
+        """Note how its reading ended."""
+        self.trouble = reader.trouble
+        self.evidence = evidence
+        self.size_bytes = reader.size_bytes
+        self.sha256 = reader.sha256
+        self.tally.alarms.ends_early = is_truncated or reader.trouble is not None
+        if self.tally.known:
+            self.outcome = "ingested"
+        elif not self.trouble:
+            self.outcome = "not_an_audit_log" if self.tally.records else "empty"
 
 
 class _Run:
@@ -130,6 +141,7 @@ class _Run:
         self._one_by_one = 0
         self._bench = store.workbench()
         self._bench.know_seen(store.tables()["events"])
+        self._programs: dict[tuple[int, tuple[str, ...]], Program] = {}
 
     # ------------------------------------------------------------ one batch
 
@@ -137,8 +149,7 @@ class _Run:
         """Read the inputs of a batch and commit it."""
         folder = self._store.scratch()
         writer = BatchWriter(self._bench, folder)
-        seq = self._next_seq()
-        reads = [self._read(each, seq + position, writer) for position, each in enumerate(batch)]
+        reads = self._read_batch(batch, writer)
         parts = writer.close()
         if all(each.outcome != "ingested" for each in reads):
             parts = {}
@@ -150,37 +161,35 @@ class _Run:
     def _next_seq(self) -> int:
         return (self._last["seq"] if self._last else 0) + 1
 
-    def _read(self, planned: Planned, seq: int, writer: BatchWriter) -> _Read:
-        tally = Tally(input_no=seq)
+    def _read_batch(self, batch: Sequence[Planned], writer: BatchWriter) -> list[_Read]:
+        """Read inputs in their order; those that follow each other and go the same fast way are read together."""
+        reads: dict[int, _Read] = {}
+        group: list[tuple[int, Planned]] = []
+        pending: set[str | None] = set()
+        for seq, each in enumerate(batch, start=self._next_seq()):
+            if group and (each.way is None or each.way != group[0][1].way or each.sha256 in pending):
+                reads |= self._read_group(group, writer)
+                group, pending = [], set()
+            skipped = self._skipped(each, seq)
+            if skipped is not None:
+                reads[seq] = skipped
+            else:
+                group.append((seq, each))
+                pending.add(each.sha256)
+        if group:
+            reads |= self._read_group(group, writer)
+        return [reads[seq] for seq in sorted(reads)]
+
+    def _skipped(self, planned: Planned, seq: int) -> _Read | None:
+        """What is said of an input that is known already or cannot be read; None for one to read."""
         sha256 = planned.sha256 or self._digest_if_known(planned)
+        done = _Read(planned=planned, tally=Tally(input_no=seq), outcome="unreadable", sha256=sha256)
         if sha256 in self._ingested:
             self._progress(planned.member.path, planned.size_bytes or 0)
-            return _Read(
-                planned=planned, tally=tally, outcome="unchanged", sha256=sha256, size_bytes=self._ingested[sha256]
-            )
-        if planned.trouble is not None:
-            return _Read(
-                planned=planned,
-                tally=tally,
-                outcome="unreadable",
-                sha256=sha256,
-                size_bytes=planned.size_bytes,
-                trouble=planned.trouble,
-            )
-        done = self._read_records(planned, tally, writer)
-        if done.sha256 in self._ingested:
-            # A large packed input, whose digest was known only at its end: all its records are copies.
-            return _Read(
-                planned=planned,
-                tally=Tally(input_no=seq),
-                outcome="unchanged",
-                sha256=done.sha256,
-                size_bytes=done.size_bytes,
-            )
-        if done.outcome == "ingested" and done.sha256 is not None:
-            self._ingested[done.sha256] = done.size_bytes
-            self._paths.add(planned.member.path)
-        return done
+            done.outcome, done.size_bytes = "unchanged", self._ingested[sha256]
+            return done
+        done.size_bytes, done.trouble = planned.size_bytes, planned.trouble
+        return done if planned.trouble is not None else None
 
     def _digest_if_known(self, planned: Planned) -> str | None:
         """Hash a large input before it is read, where its size or place says that it may be a known one."""
@@ -195,7 +204,18 @@ class _Run:
             return None  # reading it will say what is wrong
         return digest[0] if digest else None
 
-    def _read_records(self, planned: Planned, tally: Tally, writer: BatchWriter) -> _Read:
+    def _read_group(self, group: Sequence[tuple[int, Planned]], writer: BatchWriter) -> dict[int, _Read]:
+        """Read inputs that go the same way."""
+        way = group[0][1].way
+        weight = sum(FAST_BYTES if each.size_bytes is None else each.size_bytes for _, each in group)
+        if way is None or weight < FAST_BYTES:
+            found = [self._read_slow(each, Tally(input_no=seq), writer) for seq, each in group]
+        else:
+            found = self._read_fast(group, way, writer)
+        return {each.tally.input_no: self._settled(each) for each in found}
+
+    def _read_slow(self, planned: Planned, tally: Tally, writer: BatchWriter) -> _Read:
+        """Read one input record by record."""
         done = _Read(planned=planned, tally=tally, outcome="unreadable", encoding=planned.encoding)
         try:
             stream = planned.member.open()
@@ -205,65 +225,64 @@ class _Run:
         records = RecordReader(tally, writer)
         with EvidenceWriter(writer.folder / f"evidence-{tally.input_no}") as evidence, stream:
             reader = HashingReader(stream, watch=self._watching(planned.member.path, tally))
-            columnar = self._columnar(planned)
-            if columnar is not None:
-                from brokenseal._ingest_columnar import ColumnarReader
-
-                columns = ColumnarReader(
-                    columnar,
-                    planned.shape or "",
-                    tally=tally,
-                    writer=writer,
-                    records=records,
-                    settings=self._settings,
-                    outer=planned.columns,
-                )
-                if planned.framing == "json_lines":
-                    columns.read(reader, evidence)
-                    done.framing = planned.framing
-                else:
-                    framed = framing.frame(reader, self._settings)  # type: ignore[arg-type]  # only `read` is used
-                    columns.read_framed(framed, evidence)
-                    done.framing = framed.framing
-                    tally.alarms.ends_early = framed.is_truncated
-                done.one_by_one = columns.one_by_one
-            else:
-                framed = framing.frame(reader, self._settings)  # type: ignore[arg-type]  # only `read` is used
-                records.read(framed, evidence)
-                done.framing = framed.framing
-                tally.alarms.ends_early = framed.is_truncated
+            framed = framing.frame(reader, self._settings)  # type: ignore[arg-type]  # only `read` is used
+            records.read(framed, evidence)
             reader.finish()
             records.finish()
-        done.trouble = reader.trouble
-        tally.alarms.ends_early = tally.alarms.ends_early or reader.trouble is not None
-        done.evidence = evidence
-        done.size_bytes = reader.size_bytes
-        done.sha256 = reader.sha256
-        self._records_done += tally.records
-        self._one_by_one += tally.records if done.one_by_one is None else done.one_by_one
-        if tally.known:
-            done.outcome = "ingested"
-        elif not done.trouble:
-            done.outcome = "not_an_audit_log" if tally.records else "empty"
+        done.framing = framed.framing
+        done.note(reader, evidence, is_truncated=framed.is_truncated)
+        self._one_by_one += tally.records
         return done
 
-    @staticmethod
-    def _columnar(planned: Planned) -> Columnar | None:
-        """The fast path for an input, where it has one and is large enough to gain by it."""
-        if planned.size_bytes is not None and planned.size_bytes < FAST_BYTES:
-            return None
-        source = next((each for each in SOURCES if each.name == planned.source), None)
-        columnar = source.columnar if source else None
-        if columnar is None or not planned.is_bare or planned.shape in _SLOW_SHAPES:
-            return None
-        if planned.framing == "csv":
-            # What a search announced is counted record by record.
-            is_usual = columnar.payload in planned.columns and "ResultCount" not in planned.columns
-            return columnar if is_usual else None
-        if planned.shape != "bare_record" or planned.framing not in _JSON_FRAMINGS:
-            return None
-        is_utf8 = planned.encoding in {"utf-8", "utf-8-sig"}
-        return columnar if is_utf8 or planned.framing != "json_lines" else None
+    def _read_fast(self, group: Sequence[tuple[int, Planned]], way: Way, writer: BatchWriter) -> list[_Read]:
+        """Read inputs together as columns."""
+        from brokenseal._ingest_columnar import ColumnarReader
+        from brokenseal._ingest_parts import Part
+        from brokenseal._ingest_program import Program
+
+        parts = []
+        for seq, each in group:
+            tally = Tally(input_no=seq)
+            watch = self._watching(each.member.path, tally)
+            parts.append(Part(planned=each, tally=tally, records=RecordReader(tally, writer), watch=watch))
+        name = (id(way.columnar), way.filled)
+        if name not in self._programs:
+            self._programs[name] = Program(way)
+        ColumnarReader(self._programs[name], writer, self._settings).read(parts)
+        return [self._read_part(each) for each in parts]
+
+    def _read_part(self, part: Part) -> _Read:
+        part.records.finish()
+        done = _Read(
+            planned=part.planned,
+            tally=part.tally,
+            outcome="unreadable",
+            encoding=part.planned.encoding,
+            framing=part.framing,
+            trouble=part.trouble,
+        )
+        if part.reader is not None and part.evidence is not None:
+            done.note(part.reader, part.evidence, is_truncated=part.is_truncated)
+        self._one_by_one += part.one_by_one
+        return done
+
+    def _settled(self, done: _Read) -> _Read:
+        """Remember what was read."""
+        tally = done.tally
+        self._records_done += tally.records
+        if done.sha256 in self._ingested:
+            # A large packed input, whose digest was known only at its end: all its records are copies.
+            return _Read(
+                planned=done.planned,
+                tally=Tally(input_no=tally.input_no),
+                outcome="unchanged",
+                sha256=done.sha256,
+                size_bytes=done.size_bytes,
+            )
+        if done.outcome == "ingested" and done.sha256 is not None:
+            self._ingested[done.sha256] = done.size_bytes
+            self._paths.add(done.planned.member.path)
+        return done
 
     # ------------------------------------------------------------ what is written
 

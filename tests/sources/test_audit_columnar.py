@@ -365,7 +365,7 @@ def test_columns_of_the_columnar_path_are_declared(name):
     """What `normalise` gives is a subset of the declared table, so that nothing is dropped unseen."""
     import ibis
 
-    columnar = SOURCE.columnar
+    columnar = SOURCE.columnar["bare_record"]
     wide = ibis.table(
         {
             "record_no": "int64",

@@ -10,6 +10,7 @@ Source: Office 365 Management Activity API schema; Microsoft Purview, MailItemsA
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from brokenseal.sources._audit_record import event_row, token_columns
 from brokenseal.sources._audit_sign_in import OWA_AUTH, add_sign_in_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -113,6 +114,7 @@ FALLBACKS: Mapping[str, tuple[str, ...]] = {
     "ClientIP": ("clientIp", "ClientIp"),
 }
 
+_PAYLOAD = "AuditData"
 _GUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 _TIME = r"^(1[7-9]|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z?$"
@@ -619,11 +621,10 @@ def _changed(rows: ir.Table) -> ir.Table:
     )
 
 
-COLUMNAR = Columnar(
-    raw_schema=RAW_SCHEMA,
-    lookups=LOOKUPS,
-    takes=_takes,
-    normalise=_normalise,
-    payload="AuditData",
-    fallbacks=FALLBACKS,
-)
+def _reads_table(columns: Sequence[str]) -> bool:
+    # What a search announced is counted record by record.
+    return _PAYLOAD in columns and "ResultCount" not in columns
+
+
+BARE = Columnar(raw_schema=RAW_SCHEMA, lookups=LOOKUPS, takes=_takes, normalise=_normalise)
+IN_A_COLUMN = replace(BARE, payload=_PAYLOAD, fallbacks=FALLBACKS, reads_table=_reads_table)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from brokenseal import fields
 from brokenseal.model import Record, Rows, Source
 from brokenseal.sources import _folded_names as names
+from brokenseal.sources import _sign_in_columnar
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -267,6 +268,17 @@ def _token(
     return raw, token_id, form
 
 
+def _token_columns(raw: str | None, session: str | None) -> Mapping[str, Any]:
+    """The columns of token and session, but for a request id that stands in."""
+    raw, token_id, form = _token({"uniquetokenidentifier": raw}, request_id=None, succeeded=None)
+    return {
+        "token_id_raw": raw,
+        "token_id": token_id,
+        "token_form": form,
+        "session_id": names.identifier({"sessionid": session}, "sessionid"),
+    }
+
+
 def _place(flat: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """Country and city: from an object, else from `City, Region, Country` or a bare country code."""
     for name in ("locationdetails", "location"):
@@ -290,4 +302,5 @@ SOURCE = Source(
     fidelity=1,
     sniff=sniff,
     normalise=normalise,
+    columnar=_sign_in_columnar.columnar(normalise, sniff, _token_columns),
 )

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from brokenseal import fields
 from brokenseal.model import Record, Rows, Source
 from brokenseal.sources import _folded_names as names
+from brokenseal.sources import _graph_columnar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +25,11 @@ _CATEGORY = "microsoftgraphactivitylogs"
 _MAIL = frozenset({"messages", "mailfolders"})
 _FIRST_ERROR_STATUS = 400
 _LONGEST_EPOCH = 11
+_DIAGNOSTIC = "graph_activity_diagnostic"
 
 SHAPES = {
     "graph_activity_log_analytics": "Row of MicrosoftGraphActivityLogs, as JSON or as portal CSV",
-    "graph_activity_diagnostic": "Diagnostic-settings line of category MicrosoftGraphActivityLogs",
+    _DIAGNOSTIC: "Diagnostic-settings line of category MicrosoftGraphActivityLogs",
 }
 
 
@@ -35,7 +37,7 @@ def sniff(record: Record) -> str | None:
     """The shape of a Graph request record, or None."""
     flat = names.flatten(record)
     if fields.fold(flat.get(names.ENVELOPE + "category")) == _CATEGORY:
-        return "graph_activity_diagnostic"
+        return _DIAGNOSTIC
     if "requesturi" not in flat:
         return None
     if fields.fold(flat.get("type")) == _CATEGORY or "signinactivityid" in flat:
@@ -162,4 +164,5 @@ SOURCE = Source(
     fidelity=1,
     sniff=sniff,
     normalise=normalise,
+    columnar={_DIAGNOSTIC: _graph_columnar.columnar(normalise, sniff, _DIAGNOSTIC)},
 )

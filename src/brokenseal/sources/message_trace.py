@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from brokenseal import fields
 from brokenseal.model import Record, Rows, Source
 from brokenseal.sources import _folded_names as names
+from brokenseal.sources import _trace_columnar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,4 +114,5 @@ SOURCE = Source(
     fidelity=1,
     sniff=sniff,
     normalise=normalise,
+    columnar={"message_trace": _trace_columnar.columnar(normalise)},
 )

@@ -16,7 +16,7 @@ from brokenseal import json_text
 from brokenseal.errors import RecordRejected
 from brokenseal.model import Source
 from brokenseal.sources._audit_changes import add_change_rows
-from brokenseal.sources._audit_columnar import COLUMNAR, FALLBACKS
+from brokenseal.sources._audit_columnar import BARE, FALLBACKS, IN_A_COLUMN
 from brokenseal.sources._audit_mail import add_mail_rows
 from brokenseal.sources._audit_record import EMPTY, event_row, is_flattened, is_lost
 from brokenseal.sources._audit_sign_in import add_sign_in_rows
@@ -135,6 +135,11 @@ SOURCE = Source(
     fidelity=0,
     sniff=sniff,
     normalise=normalise,
-    columnar=COLUMNAR,
+    columnar={
+        "bare_record": BARE,
+        "purview_csv": IN_A_COLUMN,
+        "search_ual": IN_A_COLUMN,
+        "script_export": IN_A_COLUMN,
+    },
     lossy_shapes=frozenset({"flattened"}),
 )

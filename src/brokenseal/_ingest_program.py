@@ -1,0 +1,125 @@
+"""The queries of a columnar path, compiled once for each run, and what was derived with it so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+
+from brokenseal import schema
+from brokenseal._ingest_batch import arrow_table
+from brokenseal._workbench import compile_query
+from brokenseal.store import INPUT_NO, stored_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
+    from brokenseal._ingest_plan import Way
+    from brokenseal.model import Lookup
+
+PLACE_BITS: Final = 32
+"""In what is written, `record_no` has the number of the input above as many bits, and the record's own below."""
+
+_KNOWN_COMBINATIONS: Final = 200_000
+_TABLES = {table.name: table for table in schema.RECORD_TABLES}
+
+
+class Program:
+    """A columnar path ready to run.
+
+    Attributes:
+        columnar: The path.
+        groups: Lookup name to the query of its distinct combinations, each with the positions of its records.
+        views: Name to query of the views that the other queries read; they rest on the held table `numbers` and
+            the table or view `chosen_numbers`.
+        taken: Query of the rows taken: record_no (the position), event_id, occurred_at. It leaves out the records
+            of the held table `odd`.
+        outputs: Table name to the query of its rows among those in `chosen_numbers`.
+    """
+
+    def __init__(self, way: Way) -> None:
+        """Compile."""
+        columnar = way.columnar
+        self.columnar = columnar
+        self.groups: dict[str, str] = {}
+        self.views: dict[str, str] = {}
+        self._derived: dict[str, dict[tuple[str | None, ...], tuple[Any, ...]]] = {}
+        self._raw = ibis.table(
+            {"record_no": "int64", **columnar.raw_schema, **dict.fromkeys(columnar.members, "string")}, name="raw"
+        )
+        for each in columnar.lookups:
+            keyed = self._raw.select("record_no", **{name: key(self._raw) for name, key in each.keys.items()})
+            self.groups[each.name] = compile_query(
+                keyed.group_by(list(each.keys)).agg(records=keyed.record_no.collect())
+            )
+        self._schema = self._wide(columnar.lookups, "numbers", "record_no").schema()
+        odd = ibis.table({"record_no": "int64"}, name="odd")
+        named = ibis.table(self._schema, name="wide")
+        own = [named[name].notnull() & (named[name] != "") for name in way.filled]
+        fits = ibis.and_(columnar.takes(named), named.record_no.notin(odd.record_no), *own)
+        events = columnar.normalise(named.filter(fits))["events"]
+        taken = events.select("record_no", "event_id", "occurred_at")
+        self.taken = self._over("wide", taken, "numbers", "record_no")
+        self.outputs = {name: self._output(name) for name in columnar.normalise(named)}
+
+    def _wide(self, lookups: Iterable[Lookup], numbers: str, number: str) -> ir.Table:
+        """The raw rows with the columns of these lookups, and a column of `numbers` for `record_no`."""
+        columns = {
+            "record_no": "int64",
+            "place": "int64",
+            **{f"{each.name}__no": "int64" for each in self.columnar.lookups},
+        }
+        wide = self._raw.join(ibis.table(columns, name=numbers), "record_no")
+        for each in lookups:
+            kinds = {f"{each.name}__{name}": kind for name, kind in each.columns.items()}
+            derived = ibis.table({f"{each.name}__at": "int64", **kinds}, name=f"{each.name}__derived")
+            wide = wide.join(derived, wide[f"{each.name}__no"] == derived[f"{each.name}__at"])
+        return wide.mutate(record_no=wide[number])
+
+    def _output(self, name: str) -> str:
+        view = f"wide_{name}"
+        rows = self.columnar.normalise(ibis.table(self._schema, name=view))[name]
+        query = self._over(view, _complete(name, rows), "chosen_numbers", "place")
+        if INPUT_NO not in stored_schema(_TABLES[name]).names:
+            return query
+        own = f"CAST(record_no & {(1 << PLACE_BITS) - 1} AS BIGINT) AS record_no"
+        return f"SELECT * REPLACE ({own}), record_no >> {PLACE_BITS} AS {INPUT_NO} FROM ({query})"  # noqa: S608 - names and numbers of our own
+
+    def _over(self, view: str, rows: ir.Table, numbers: str, number: str) -> str:
+        """Compile a query over the wide rows, which are joined from those lookups only that it uses."""
+        query = compile_query(rows)
+        used = [each for each in self.columnar.lookups if f"{each.name}__" in query]
+        self.views[view] = compile_query(self._wide(used, numbers, number))
+        return query
+
+    def derived(self, lookup: Lookup, combinations: pa.Table) -> pa.Table:
+        """The derived columns of each combination, with its number as `<lookup>__at`."""
+        names = list(lookup.keys)
+        known = self._derived.setdefault(lookup.name, {})
+        if len(known) > _KNOWN_COMBINATIONS:
+            known.clear()
+        rows = []
+        for keys in zip(*(combinations[name].to_pylist() for name in names), strict=True):
+            found = known.get(keys)
+            if found is None:
+                values = lookup.derive(dict(zip(names, keys, strict=True)))
+                found = known[keys] = tuple(values[name] for name in lookup.columns)
+            rows.append(found)
+        columns = [list(range(len(rows))), *(list(column) for column in zip(*rows, strict=True))]
+        kinds = {f"{lookup.name}__{name}": kind for name, kind in lookup.columns.items()}
+        return arrow_table(columns, ibis.schema({f"{lookup.name}__at": "int64", **kinds}).to_pyarrow())
+
+
+def _complete(name: str, rows: ir.Table) -> ir.Table:
+    """Every stored column of the table but the number of the input."""
+    declared = _TABLES[name].ibis_schema()
+    stored = [item.name for item in stored_schema(_TABLES[name]) if item.name != INPUT_NO]
+    return rows.select(
+        **{
+            column: rows[column].cast(declared[column]) if column in rows.columns else ibis.null(declared[column])
+            for column in stored
+        }
+    )
