@@ -8,9 +8,10 @@ import sys
 import ibis
 import pytest
 
-from brokenseal.exposure import ANY_MAILBOX, exposure, exposures
+from brokenseal.case_exposure import Suspected, doubtful_ids
+from brokenseal.exposure import ANY_MAILBOX, exposed_messages, exposure, exposures
 from brokenseal.model import ExposedFolder, ExposedMessage
-from brokenseal.selection import Selection
+from brokenseal.selection import Forwarding, OpenDoor, Selection
 from support import SAMPLES, arrow_table, make_tables, needs_samples
 
 T0 = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
@@ -80,13 +81,16 @@ class World:
         (found,) = self.expose_all(selection or Selection.everything(), **limits)
         return found
 
-    def expose_all(self, *selections, **limits):
+    def tables(self):
         # One connection for all worlds, and only the tables that hold something made anew: the tests stay quick.
         filled = {
             name: CON.create_table(f"{name}_{next(NUMBERS)}", arrow_table(name, rows))
             for name, rows in self.rows.items()
         }
-        return exposures({**EMPTY, **filled}, selections, **limits)
+        return {**EMPTY, **filled}
+
+    def expose_all(self, *selections, **limits):
+        return exposures(self.tables(), selections, **limits)
 
 
 def counts(found):
@@ -562,6 +566,194 @@ def test_a_record_without_a_mailbox_is_kept_under_no_name():
     assert (found.accesses, found.certain, found.mailboxes[0].mailbox) == (1, 1, ANY_MAILBOX)
 
 
+# ---------------------------------------------------------------- shared doubt
+
+
+def case_of(*event_ids, **more):
+    return Selection.of_events("case-1", event_ids, **more)
+
+
+def test_what_only_doubtful_reads_list_is_possible_and_listed_with_its_reason():
+    world = World().bind("e1", 1, "<m1@x>", "<m2@x>").bind("e2", 2, "<m2@x>", "<m3@x>").bind("e3", 3, "<m3@x>")
+
+    found = world.expose(case_of("e1", doubtful=["e2", "e3"]))
+
+    assert (found.accesses, found.doubtful_accesses, found.certain) == (3, 2, 2)
+    assert (found.possible, found.possible_doubtful, found.possible_synced, found.possible_forwarded) == (1, 1, 0, 0)
+    assert [(line.internet_message_id, line.reason, line.event_ids) for line in found.messages] == [
+        ("<m1@x>", None, ("e1",)),
+        ("<m2@x>", None, ("e1",)),
+    ]
+    (line,) = found.possible_messages
+    assert (line.internet_message_id, line.reason) == ("<m3@x>", "shared_address")
+    assert (line.event_ids, line.entries, line.first_at) == (("e2", "e3"), 2, at(2))
+    (mailbox,) = found.mailboxes
+    assert (mailbox.doubtful_accesses, mailbox.certain, mailbox.possible_doubtful) == (2, 2, 1)
+
+
+def test_a_record_that_is_listed_and_doubtful_is_certain():
+    found = World().bind("e1", 1, "<m1@x>").expose(case_of("e1", doubtful=["e1"]))
+
+    assert (found.certain, found.possible, found.doubtful_accesses) == (1, 0, 0)
+
+
+def test_a_doubtful_record_under_a_session_of_the_case_stays_doubtful():
+    world = World().bind("e1", 1, "<m1@x>", session_id="s1").bind("e2", 2, "<m2@x>", session_id="s1")
+
+    found = world.expose(case_of(doubtful=["e2"], sessions=["s1"]))
+
+    assert (found.accesses, found.certain, found.possible_doubtful) == (2, 1, 1)
+
+
+def test_the_list_of_possible_messages_is_limited_and_the_count_is_not():
+    world = World().bind("e0", 0, *(f"<c{number}@x>" for number in range(4)))
+    world.bind("e1", 1, *(f"<m{number}@x>" for number in range(5)))
+
+    found = world.expose(case_of("e0", doubtful=["e1"]), limit=3)
+
+    assert (found.possible, [line.internet_message_id for line in found.possible_messages]) == (
+        5,
+        ["<m0@x>", "<m1@x>", "<m2@x>"],
+    )
+    assert len(found.messages) == 3
+
+
+def test_a_message_possible_in_several_ways_is_one():
+    world = World().bind("e0", 0, "<m1@x>", "<m2@x>").sync("e1", 1, folder_path="\\Inbox", folder_id="F")
+
+    found = world.expose(case_of("e1", doubtful=["e0"]))
+
+    assert (found.possible, found.possible_synced, found.possible_doubtful) == (2, 2, 2)
+
+
+def test_every_exposed_message_says_which_are_doubtful():
+    world = World().bind("e1", 1, "<m1@x>").bind("e2", 2, "<m1@x>", "<m2@x>")
+    rows = exposed_messages(world.tables(), case_of("e1", doubtful=["e2"])).to_pyarrow().to_pylist()
+
+    assert [(row["internet_message_id"], row["is_doubtful"], row["event_ids"]) for row in rows] == [
+        ("<m1@x>", False, ["e1"]),
+        ("<m2@x>", True, ["e2"]),
+    ]
+
+
+# ---------------------------------------------------------------- forwarded mail and doors
+
+
+def rule(first, last=None, mailbox="a@contoso.example"):
+    return Forwarding(
+        event_ids=("c1",),
+        mailboxes=frozenset((mailbox,)),
+        domains=frozenset(),
+        destinations=frozenset(("x@evil.example",)),
+        first_at=at(first),
+        last_at=None if last is None else at(last),
+    )
+
+
+def traced(world, message, hours, recipient="a@contoso.example"):
+    return world.add(
+        "message_traces",
+        event_id=f"trace:{message}",
+        occurred_at=at(hours),
+        internet_message_id=message,
+        recipient=recipient,
+        sender="z@else.example",
+        subject="Offer",
+    )
+
+
+def test_mail_that_a_rule_sent_on_is_possible_unless_it_was_read_anyway():
+    world = World().bind("e1", 1, "<m1@x>")
+    for number, hours in ((1, 2), (2, 3), (3, 9)):
+        traced(world, f"<m{number}@x>", hours)
+
+    found = world.expose(case_of("e1", forwardings=[rule(0, 5)]))
+
+    assert (found.certain, found.possible, found.possible_forwarded, found.unknowable) == (1, 1, 1, 0)
+    (line,) = found.possible_messages
+    assert (line.internet_message_id, line.reason, line.mailbox) == ("<m2@x>", "forwarded", "a@contoso.example")
+    assert (line.subject, line.sender, line.event_ids) == ("Offer", "z@else.example", ("c1", "trace:<m2@x>"))
+    assert (found.mailboxes[0].possible_forwarded, len(found.mailboxes)) == (1, 1)
+
+
+def test_a_case_of_forwarding_alone_has_a_line_for_the_mailbox():
+    world = traced(World(), "<m1@x>", 1)
+
+    found = world.expose(case_of(forwardings=[rule(0, 5)]))
+
+    assert counts(found) == (0, 0, 1, 0)
+    (line,) = found.mailboxes
+    assert (line.mailbox, line.mailbox_key) == ("a@contoso.example", "upn:a@contoso.example")
+    assert (line.possible, line.possible_forwarded, line.first_at, line.clients) == (1, 1, None, ())
+
+
+def test_forwarding_that_no_trace_covers_is_unknowable():
+    found = World().bind("e1", 1, "<m1@x>").expose(case_of("e1", forwardings=[rule(0, 5)]))
+
+    (span,) = found.open_ended
+    assert (span.mailbox, span.reason, span.event_ids) == ("a@contoso.example", "forwarded_untraced", ("c1",))
+    assert (span.first_at, span.last_at, found.mailboxes[0].unknowable) == (at(0), at(5), 1)
+
+
+def test_a_door_to_mailboxes_without_a_log_is_unknowable():
+    door = OpenDoor(kind="app_mail_role", event_ids=("d1",), mailbox=None, holder="App", first_at=at(0), last_at=None)
+    world = World().bind("e1", 1, "<m1@x>").add("events", event_id="e9", occurred_at=at(1), **B)
+
+    case, other = world.expose_all(case_of("e1", doors=[door]), case_of("e1"))
+
+    assert reasons(case) == [(ANY_MAILBOX, "door_unlogged")]
+    assert case.open_ended[0].event_ids == ("d1",)
+    assert reasons(other) == []
+
+
+def test_auditing_that_the_case_switched_off_is_stated_whoever_read():
+    world = World().bind("e1", 1, "<m1@x>")
+    world.add(
+        "config_changes",
+        event_id="c1",
+        occurred_at=at(50),
+        change="audit_bypass",
+        operation_key="set-mailboxauditbypassassociation",
+        target="svc",
+        target_key="svc",
+        object_id="svc",
+    )
+    world.add("change_settings", event_id="c1", name_key="auditbypassenabled", new_value="True")
+
+    case, other = world.expose_all(case_of("e1", changes=["c1"]), case_of("e1"))
+
+    assert reasons(case) == [("svc", "audit_bypassed")]
+    assert reasons(other) == []
+
+
+# ---------------------------------------------------------------- how many, where reads go unrecorded
+
+
+def test_a_throttled_span_says_how_many_were_seen_and_are_known_to_have_stood_there():
+    world = World().bind("e1", 0, "<m1@x>", "<m2@x>", is_throttled=True).bind("e2", 2, "<m3@x>")
+    world.change("c1", 1, "create", "<m4@x>", folder="\\Inbox")
+    world.change("c2", -5, "create", "<m5@x>", folder="\\Inbox")
+    world.change("c3", -6, "create", "<m6@x>", folder="\\Inbox")
+    world.change("c4", -1, "harddelete", "<m6@x>", folder="\\Inbox")
+    world.change("c5", 30, "create", "<late@x>", folder="\\Inbox")
+    world.change("c6", 1, "create", "<elsewhere@x>", folder="\\Archive")
+    world.change("c7", 1, "create", "<other@x>", folder="\\Inbox", mailbox=B)
+
+    every, first = world.expose_all(Selection.everything(), case_of("e1"))
+
+    assert [(span.reason, span.seen, span.known) for span in every.open_ended if span.seen is not None] == [
+        ("throttled", 3, 5)
+    ]
+    assert [(span.seen, span.known) for span in first.open_ended] == [(2, 5)]
+    assert first.open_ended[0].explanation.values == {"seen": 2, "known": 5}
+
+
+def test_a_throttled_span_of_a_mailbox_of_which_nothing_is_known_counts_none():
+    found = World().sync("e1", 0, is_throttled=True, folder_id="F").expose()
+
+    assert [(span.seen, span.known) for span in found.open_ended] == [(0, 0)]
+
+
 # ---------------------------------------------------------------- real records
 
 
@@ -603,3 +795,28 @@ def test_the_takeover_address_of_the_sample_read_24_messages(invictus):
     assert found.mailboxes[0].item_entries == 25
     assert len(found.messages) == 24
     assert len({event_id for message in found.messages for event_id in message.event_ids}) == 5
+
+
+@needs_samples
+def test_the_labs_own_exit_of_the_sample_is_doubtful_and_the_takeover_and_its_application_are_certain(invictus):
+    accesses = invictus["mail_accesses"]
+    meant = accesses.client_ip.isin(["62.149.20.10", "178.85.138.132"]) | (
+        accesses.effective_app == "ea0056b2-87ac-4765-ba13-e2768da6fba7"
+    )
+    ids = frozenset(accesses.filter(meant).event_id.to_pyarrow().to_pylist())
+    one = Suspected(
+        access_ids=ids,
+        units_certain=frozenset(),
+        accounts=frozenset(f"{name}@dutchmasterz.onmicrosoft.com" for name in ("a.thulile", "joey")),
+        first_at=dt.datetime(2021, 3, 25, tzinfo=dt.UTC),
+    )
+
+    (doubtful,) = doubtful_ids(invictus, [one])
+    found = exposure(invictus, Selection.of_events("case-1", ids - doubtful, doubtful=doubtful))
+
+    assert (len(ids), len(doubtful)) == (16, 10)
+    assert (found.accesses, found.doubtful_accesses) == (16, 10)
+    # 24 messages in five reads from the takeover's address, and five by the application, two of them among the 24.
+    assert (found.certain, found.possible, found.possible_doubtful) == (27, 4, 4)
+    assert {line.reason for line in found.possible_messages} == {"shared_address"}
+    assert {line.addresses for line in found.possible_messages} == {("178.85.138.132",)}

@@ -292,3 +292,107 @@ def test_several_selections_at_once_are_what_each_is_alone(world, asked, limit, 
         together = exposures(tables, asked, limit=limit, cite=2)
 
     assert together == alone
+
+
+# ---------------------------------------------------------------- doubt, and counts where reads go unrecorded
+
+
+def listed_by(world, event_ids):
+    return {
+        (item["mailbox_key"], message)
+        for item in world["accessed_items"]
+        if item["event_id"] in event_ids and (message := message_of(item, world["accessed_items"]))
+    }
+
+
+def stops_of(world, records):
+    """Mailbox, begin and end of each throttled span that the records of reading touch, merged where they overlap."""
+    for mailbox in {record["mailbox_key"] for record in records}:
+        times = [record["occurred_at"] for record in records if record["mailbox_key"] == mailbox]
+        begins = sorted(
+            record["occurred_at"]
+            for record in world["mail_accesses"]
+            if record["mailbox_key"] == mailbox and record["is_throttled"]
+        )
+        # All times of these worlds lie within 24 hours, so that the stops of a mailbox are one span.
+        if begins and begins[0] <= max(times) + DAY and begins[-1] + DAY >= min(times):
+            yield mailbox, begins[0], begins[-1] + DAY
+
+
+def known_in(world, records, mailbox, begins, ends):
+    """Messages of the folders read or synchronised, from their coming until they left for good before the span."""
+    ids = {record["event_id"] for record in records}
+    folders = {
+        plain_path(item["folder_path"])
+        for item in world["accessed_items"]
+        if item["event_id"] in ids and item["mailbox_key"] == mailbox and item["kind"] == "message"
+    } | {
+        folder_of(record, world["mail_accesses"])[0]
+        for record in world["mail_accesses"]
+        if record["event_id"] in ids and record["mailbox_key"] == mailbox and record["access_type"] == "sync"
+    }
+    moves = [move for move in placements(world) if move[0] == mailbox and move[1] and move[1] in folders and move[2]]
+    found = set()
+    for _, folder, message, entered_at, enters in moves:
+        left = [
+            at
+            for _, path, other, at, comes in moves
+            if (path, other) == (folder, message) and not comes and at < begins
+        ]
+        if enters and entered_at <= ends and (entered_at >= begins or all(at <= entered_at for at in left)):
+            found.add(message)
+    return found
+
+
+DAY = dt.timedelta(hours=24)
+numbers = st.sets(st.integers(0, 14))
+
+
+@settings(
+    max_examples=10,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(world=worlds(), meant=numbers, doubted=numbers, order=st.randoms(use_true_random=False))
+def test_doubt_and_throttled_counts_equal_the_reference_in_any_order(world, meant, doubted, order):
+    sure, doubtful = ({f"e{number:02}" for number in each} for each in (meant, doubted - meant))
+    certain = listed_by(world, sure)
+    in_doubt = listed_by(world, doubtful) - certain
+    chosen = sure | doubtful
+    records = [event for event in world["events"] if event["event_id"] in chosen]
+    stood = set()
+    for record in world["mail_accesses"]:
+        path, _ = folder_of(record, world["mail_accesses"])
+        if record["event_id"] in chosen and record["access_type"] == "sync" and path:
+            stood |= standing_in(world, record["mailbox_key"], path, record["occurred_at"])
+    synced = {(mailbox, message) for mailbox, _, message in stood} - certain
+    shuffled = {name: order.sample(rows, len(rows)) for name, rows in world.items()}
+
+    found = exposure(loaded(shuffled), Selection.of_events("case-1", meant_ids(meant), doubtful=meant_ids(doubted)))
+
+    assert found.certain == len(certain)
+    assert {(line.mailbox, line.internet_message_id) for line in found.messages} == certain
+    assert {(line.mailbox, line.internet_message_id) for line in found.possible_messages} == in_doubt
+    assert {line.reason for line in found.possible_messages} <= {"shared_address"}
+    assert (found.possible_doubtful, found.possible_synced) == (len(in_doubt), len(synced))
+    assert found.possible == len(in_doubt | synced)
+    cited = {event_id for line in found.possible_messages for event_id in line.event_ids}
+    assert cited <= doubtful
+    spans = {
+        (span.mailbox, span.first_at, span.last_at): (span.seen, span.known)
+        for span in found.open_ended
+        if span.reason == "throttled"
+    }
+    expected = {}
+    for mailbox, begins, ends in stops_of(world, records):
+        times = {record["event_id"]: record["occurred_at"] for record in records}
+        inside = {event_id for event_id, at in times.items() if begins <= at <= ends}
+        seen = {message for key, message in listed_by(world, inside) if key == mailbox}
+        known = known_in(world, records, mailbox, begins, ends)
+        expected[mailbox, begins, ends] = len(seen), len(seen | known)
+    assert spans == expected
+
+
+def meant_ids(numbers):
+    return [f"e{number:02}" for number in sorted(numbers)]

@@ -5,7 +5,7 @@ import datetime as dt
 import ibis
 import pytest
 
-from brokenseal import exposure_tables, schema
+from brokenseal import exposure_folders, exposure_tables, schema
 from brokenseal.selection import Selection
 from support import make_tables
 
@@ -54,26 +54,45 @@ def test_the_client_is_the_application_else_the_protocol():
 
 
 UNBOUND = {table.name: ibis.table(table.ibis_schema(), name=table.name) for table in schema.TABLES}
+UNBOUND_MESSAGES = ibis.table(
+    {"selection_no": "int64", "mailbox_key": "string", "internet_message_id": "string"}, name="sent_on"
+)
+UNBOUND_SPANS = ibis.table(
+    {
+        "span_no": "int64",
+        "selection_no": "int64",
+        "mailbox_key": "string",
+        "starts_at": "timestamp('UTC', 6)",
+        "ends_at": "timestamp('UTC', 6)",
+    },
+    name="spans",
+)
 
 
 @pytest.mark.parametrize(
     "selection",
-    [Selection.everything(), Selection.by("ip", "192.0.2.1"), Selection.of_events("case-1", ["a"], sessions=["s"])],
+    [
+        Selection.everything(),
+        Selection.by("ip", "192.0.2.1"),
+        Selection.of_events("case-1", ["a"], sessions=["s"], doubtful=["b"]),
+    ],
     ids=str,
 )
 def test_every_expression_compiles_for_spark(selection):
     found = exposure_tables.reading(UNBOUND, [selection, Selection.everything()])
-    sync_rows = exposure_tables.syncs(UNBOUND, found.touched)
-    stood = exposure_tables.stood_in_synced(UNBOUND, sync_rows)
+    sync_rows = exposure_folders.syncs(UNBOUND, found.touched)
+    stood = exposure_folders.stood_in_synced(UNBOUND, sync_rows)
     expressions = (
         found.touched,
         exposure_tables.mailbox_totals(found.touched),
         exposure_tables.entry_counts(found.entries),
         exposure_tables.exposed_messages(UNBOUND, selection),
-        exposure_tables.messages_in(UNBOUND, found.entries, first=5),
-        exposure_tables.synced_folders(sync_rows, cite=5),
-        exposure_tables.known_counts(stood),
-        exposure_tables.possible_counts(stood, found.entries),
+        exposure_tables.messages_in(UNBOUND, exposure_tables.listed_messages(found.entries), first=5),
+        exposure_folders.synced_folders(sync_rows, cite=5),
+        exposure_folders.known_counts(stood),
+        exposure_folders.possible_counts(found.entries, stood=stood, has_doubtful=True, forwarded=UNBOUND_MESSAGES),
+        exposure_folders.counts_in_spans(UNBOUND, found.touched, found.entries, UNBOUND_SPANS),
+        exposure_tables.messages_in(UNBOUND, exposure_tables.settled_entries(found.entries), first=5),
         exposure_tables.unnamed_reads(found, cite=5),
         exposure_tables.throttles(UNBOUND),
         exposure_tables.mailboxes_without_access_log(UNBOUND),

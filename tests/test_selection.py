@@ -35,7 +35,7 @@ def tables():
 def ids(accesses, selection):
     """The records of one selection; all of its rows carry its position and the columns that were there."""
     table = selected(accesses, [selection])
-    assert set(table.columns) == {*accesses.columns, "selection_no"}
+    assert set(table.columns) == {*accesses.columns, "selection_no", "is_doubtful"}
     rows = table.select("event_id", "selection_no").to_pyarrow().to_pylist()
     assert {row["selection_no"] for row in rows} <= {0}
     return sorted(row["event_id"] for row in rows)

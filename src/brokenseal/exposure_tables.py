@@ -14,24 +14,13 @@ import ibis
 from brokenseal.selection import selected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import ibis.expr.types as ir
 
     from brokenseal.model import Tables
     from brokenseal.selection import Selection
 
-# Exchange writes this instead of the path on most sync records.
-_NO_PATH = "Not Available"
-# A Send record has no folder; the copy that it leaves stands in this folder, whose name is localised.
-_SENT_FOLDERS = (
-    "Sent Items",
-    "Éléments envoyés",
-    "Gesendete Elemente",
-    "Elementos enviados",
-    "Posta inviata",
-    "Verzonden items",
-)
 _IDENTIFYING = (
     "event_id",
     "occurred_at",
@@ -47,10 +36,9 @@ _IDENTIFYING = (
     "effective_app",
     "protocol",
 )
+MESSAGE_KEYS = ("selection_no", "mailbox_key", "internet_message_id")
+"""What a message is counted by, within a selection."""
 _READING = ("access_type", "item_entries", "operation_count", "folder_id", "folder_path")
-_FOLDER = ("selection_no", "mailbox_key", "folder")
-_ENTERS = ("create", "update", "copy")
-_LEAVES = ("move", "movetodeleteditems", "softdelete", "harddelete")
 
 
 class Reading(NamedTuple):
@@ -74,7 +62,7 @@ def touches(tables: Tables, selections: Sequence[Selection]) -> ir.Table:
         selections: What is asked for; at least one.
     Returns: One row per record and selection that means it: selection_no (position of the selection), event_id,
         occurred_at, mailbox_key (never null), mailbox_upn, actor_key, client, client_ip, session_id, is_access (false
-        for AttachmentAccess), access_type, item_entries, operation_count, folder_id, folder_path.
+        for AttachmentAccess), is_doubtful, access_type, item_entries, operation_count, folder_id, folder_path.
     """
     # Tables are made narrow before they are joined: the time to plan a query grows with the columns in it.
     accesses = tables["mail_accesses"].select(*_IDENTIFYING, *_READING)
@@ -95,6 +83,7 @@ def touches(tables: Tables, selections: Sequence[Selection]) -> ir.Table:
         "session_id",
         *_READING,
         "is_access",
+        "is_doubtful",
         mailbox_key=chosen.mailbox_key.coalesce(""),
         client=client_of(chosen),
     )
@@ -143,9 +132,36 @@ def listed_messages(entries: ir.Table) -> ir.Table:
     return entries.filter(entries.internet_message_id.notnull())
 
 
+def certain_messages(entries: ir.Table) -> ir.Table:
+    """The messages that entries list beyond doubt: selection_no, mailbox_key, internet_message_id, distinct."""
+    return listed_messages(entries).filter(lambda t: ~t.is_doubtful).select(MESSAGE_KEYS).distinct()
+
+
+def message_table(keys: Iterable[tuple[int, str, str]]) -> ir.Table:
+    """Messages as a table of `MESSAGE_KEYS`, each once."""
+    import pyarrow as pa
+
+    rows = sorted(set(keys))
+    columns = {
+        "selection_no": pa.array([number for number, _, _ in rows], pa.int64()),
+        "mailbox_key": pa.array([mailbox for _, mailbox, _ in rows], pa.string()),
+        "internet_message_id": pa.array([message for _, _, message in rows], pa.string()),
+    }
+    return ibis.memtable(pa.table(columns))
+
+
+def settled_entries(entries: ir.Table) -> ir.Table:
+    """The entries of `listed_messages` without doubtful ones of messages that others list beyond doubt."""
+    listed = listed_messages(entries)
+    doubtful = listed.filter(listed.is_doubtful).anti_join(certain_messages(entries), [*MESSAGE_KEYS])
+    return listed.filter(~listed.is_doubtful).union(doubtful.select(listed.columns))
+
+
 def exposed_messages(tables: Tables, selection: Selection) -> ir.Table:
     """Every message that a selected record lists, once per mailbox and Message-ID; see `messages_in`."""
-    return messages_in(tables, reading(tables, (selection,)).entries).drop("selection_no")
+    entries = reading(tables, (selection,)).entries
+    settled = settled_entries(entries) if selection.doubtful else listed_messages(entries)
+    return messages_in(tables, settled).drop("selection_no")
 
 
 def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) -> ir.Table:
@@ -153,18 +169,19 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
 
     Args:
         tables: Uses all record tables that name messages.
-        entries: Rows of `item_entries`.
-        first: Only so many of each selection, by time of first reading; None for all.
-    Returns: selection_no, mailbox_key, mailbox (address, may be null), internet_message_id, subject, sender,
-        recipients, folder_path, size_bytes, first_at, last_at, entries (records that list it), clients, addresses,
-        sessions, event_ids. List columns are sorted and without repeats; an empty one may be null. Ordered by
-        selection, first_at, mailbox_key and Message-ID.
+        entries: Rows of `listed_messages`; of `settled_entries` where any may be doubtful.
+        first: Only so many of each selection, certain and doubtful, by time of first reading; None for all.
+    Returns: selection_no, mailbox_key, mailbox (address, may be null), internet_message_id, is_doubtful, subject,
+        sender, recipients, folder_path, size_bytes, first_at, last_at, entries (records that list it), clients,
+        addresses, sessions, event_ids. List columns are sorted and without repeats; an empty one may be null. Ordered
+        by selection, first_at, mailbox_key and Message-ID.
     """
-    keys = ["selection_no", "mailbox_key", "internet_message_id"]
-    listed = listed_messages(entries)
+    keys = [*MESSAGE_KEYS, "is_doubtful"]
+    listed = entries
     if first is not None:
         read = listed.group_by(keys).agg(first_at=listed.occurred_at.min())
-        place = ibis.row_number().over(group_by="selection_no", order_by=["first_at", *keys[1:]])
+        order = ["first_at", *MESSAGE_KEYS[1:]]
+        place = ibis.row_number().over(group_by=["selection_no", "is_doubtful"], order_by=order)
         chosen = read.mutate(place=place).filter(lambda t: t.place < first)
         listed = listed.semi_join(chosen.select(keys), keys)
     messages = listed.group_by(keys).agg(
@@ -187,6 +204,7 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
         "mailbox_key",
         "mailbox",
         "internet_message_id",
+        "is_doubtful",
         "recipients",
         "folder_path",
         "size_bytes",
@@ -205,7 +223,7 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
             messages.changed_subject,
         ),
         sender=ibis.coalesce(messages.traced_sender, messages.sent_sender),
-    ).order_by(["selection_no", "first_at", *keys[1:]])
+    ).order_by(["selection_no", "first_at", *MESSAGE_KEYS[1:]])
 
 
 def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:
@@ -235,12 +253,13 @@ def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:
 def mailbox_totals(touched: ir.Table) -> ir.Table:
     """What the records of reading of each mailbox come to.
 
-    Returns: selection_no, mailbox_key, mailbox, accesses, item_entries, syncs, short (records that do not list all
-        they stand for), first_at, last_at, clients, addresses.
+    Returns: selection_no, mailbox_key, mailbox, accesses, doubtful_accesses, item_entries, syncs, short (records that
+        do not list all they stand for), first_at, last_at, clients, addresses.
     """
     return touched.group_by(["selection_no", "mailbox_key"]).agg(
         mailbox=touched.mailbox_upn.max(),
         accesses=touched.is_access.sum(),
+        doubtful_accesses=(touched.is_access & touched.is_doubtful).sum(),
         item_entries=touched.item_entries.sum().coalesce(0),
         syncs=(touched.access_type == "sync").sum().coalesce(0),
         short=(_is_bind(touched) & (_listed(touched) == 0) | (_missing(touched) > 0)).sum().coalesce(0),
@@ -252,163 +271,23 @@ def mailbox_totals(touched: ir.Table) -> ir.Table:
 
 
 def entry_counts(entries: ir.Table) -> ir.Table:
-    """Per selection and mailbox: certain (distinct messages listed), unnamed (entries of no known message)."""
+    """Per selection and mailbox: certain and doubtful (distinct messages), unnamed (entries of no known message).
+
+    A message that is both certain and doubtful counts as both.
+    """
+    message = entries.internet_message_id
     return entries.group_by(["selection_no", "mailbox_key"]).agg(
-        certain=entries.internet_message_id.nunique(), unnamed=entries.internet_message_id.isnull().sum()
+        certain=message.nunique(where=~entries.is_doubtful),
+        doubtful=message.nunique(where=entries.is_doubtful),
+        unnamed=message.isnull().sum(),
     )
 
 
-# ---------------------------------------------------------------- synchronised folders
-
-
-def syncs(tables: Tables, touched: ir.Table) -> ir.Table:
-    """The sync records in `touched`.
-
-    Returns: selection_no, mailbox_key, mailbox_upn, occurred_at, event_id, folder_id, path, folder.
-
-    `path` is the folder's path without leading backslash, learnt from another sync record with the same folder id
-    where this one does not give it; `folder` is what folders are counted by: path, else id, else the empty text.
-    """
-    every = tables["mail_accesses"].select("mailbox_key", "folder_id", "folder_path")
-    learnt = (
-        every.mutate(mailbox_key=every.mailbox_key.coalesce(""), path=_path(every.folder_path))
-        .filter(lambda t: t.path.notnull() & t.folder_id.notnull())
-        .group_by(["mailbox_key", "folder_id"])
-        .agg(lowest=lambda t: t.path.min(), highest=lambda t: t.path.max())
-        .filter(lambda t: t.lowest == t.highest)
-        .drop("highest")
-    )
-    rows = touched.filter(touched.access_type == "sync")
-    rows = rows.left_join(learnt, ["mailbox_key", "folder_id"])
-    rows = rows.mutate(path=_path(rows.folder_path).coalesce(rows.lowest))
-    return rows.select(
-        "selection_no",
-        "mailbox_key",
-        "mailbox_upn",
-        "occurred_at",
-        "event_id",
-        "folder_id",
-        "path",
-        folder=rows.path.coalesce(rows.folder_id, ""),
-    )
-
-
-def _path(written: ir.StringValue) -> ir.StringValue:
-    """A folder path without its leading backslash, which some records leave out; null where none is given."""
-    given = written.nullif(_NO_PATH).nullif("")
-    return ibis.ifelse(given.startswith("\\"), given.substr(1), given)
-
-
-def synced_folders(sync_rows: ir.Table, *, cite: int) -> ir.Table:
-    """What the sync records of each folder come to.
-
-    Returns: selection_no, mailbox_key, folder, mailbox, path, folder_id, first_at, last_at, records, event_ids (of the
-        first `cite` records by time, sorted).
-    """
-    return _citing(sync_rows, [*_FOLDER], cite).agg(
-        mailbox=lambda t: t.mailbox_upn.max(),
-        path=lambda t: t.path.min(),
-        folder_id=lambda t: t.folder_id.min(),
-        first_at=lambda t: t.occurred_at.min(),
-        last_at=lambda t: t.occurred_at.max(),
-        records=lambda t: t.count(),
-        event_ids=lambda t: t.event_id.collect(where=t.place < cite).sort(),
-    )
-
-
-def _citing(rows: ir.Table, keys: list[str], cite: int) -> ir.GroupedTable:
+def citing(rows: ir.Table, keys: list[str], cite: int) -> ir.GroupedTable:
     """The rows grouped by `keys`, numbered in time within their group (`place`, from 0)."""
     assert cite > 0, "a line that cites nothing proves nothing"
     order = [rows.occurred_at, rows.event_id]
     return rows.mutate(place=ibis.row_number().over(group_by=keys, order_by=order)).group_by(keys)
-
-
-def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
-    """Messages that some record shows to have stood in a folder when it was synchronised.
-
-    A message stands in a folder from the record that shows it there (read, created, updated, copied or moved there)
-    until the record that moves or deletes it from there.
-
-    Returns: Distinct (selection_no, mailbox_key, folder, internet_message_id).
-    """
-    keys = [*_FOLDER]
-    synced = sync_rows.filter(sync_rows.path.notnull()).select(*keys, "occurred_at").distinct()
-    moves = _placements(tables, synced.select(keys).distinct())
-    # Ties: what enters in the same second as a departure or a sync counts as there, for a sync takes all it finds.
-    to_the_end = ibis.window(
-        group_by=[*keys, "internet_message_id"],
-        order_by=["occurred_at", ibis.desc("enters")],
-        preceding=0,
-        following=None,
-    )
-    left_at = ibis.cases((~moves.enters, moves.occurred_at)).min().over(to_the_end)
-    stays = moves.mutate(left_at=left_at).filter(lambda t: t.enters).drop("enters")
-    moment = "timestamp('UTC', 6)"
-    line = stays.mutate(is_sync=False).union(
-        synced.select(
-            *keys,
-            "occurred_at",
-            internet_message_id=ibis.null("string"),
-            left_at=ibis.null(moment),
-            is_sync=True,
-        ).select([*stays.columns, "is_sync"])
-    )
-    next_sync = (
-        ibis.cases((line.is_sync, line.occurred_at))
-        .min()
-        .over(ibis.window(group_by=keys, order_by=["occurred_at", "is_sync"], preceding=0, following=None))
-    )
-    seen = line.mutate(next_sync=next_sync).filter(
-        lambda t: ~t.is_sync & t.next_sync.notnull() & (t.left_at.isnull() | (t.next_sync <= t.left_at))
-    )
-    return seen.select(*keys, "internet_message_id").distinct()
-
-
-def _placements(tables: Tables, folders: ir.Table) -> ir.Table:
-    """When a message entered or left one of the folders (`_FOLDER`), as far as records show it.
-
-    Returns: selection_no, mailbox_key, folder, internet_message_id, occurred_at, enters.
-    """
-    shared = ("mailbox_key", "internet_message_id", "occurred_at")
-    items = tables["accessed_items"].select(*shared, "folder_path", "kind")
-    changes = tables["item_changes"].select(*shared, "folder_path", "to_folder_path", "operation_key")
-    sent = tables["sent_messages"].select(shared)
-
-    def rows(table: ir.Table, folder: ir.StringValue, *, enters: bool) -> ir.Table:
-        return table.select(
-            "internet_message_id",
-            "occurred_at",
-            mailbox_key=table.mailbox_key.coalesce(""),
-            folder=folder,
-            enters=enters,
-        )
-
-    read = items.filter(items.kind == "message")
-    entered = changes.filter(changes.operation_key.isin(_ENTERS))
-    left = changes.filter(changes.operation_key.isin(_LEAVES))
-    placed = ibis.union(
-        rows(read, _path(read.folder_path), enters=True),
-        rows(entered, _path(entered.folder_path), enters=True),
-        rows(left, _path(left.folder_path), enters=False),
-        rows(changes, _path(changes.to_folder_path), enters=True),
-    ).inner_join(folders, ["mailbox_key", "folder"])
-    kept = sent.mutate(mailbox_key=sent.mailbox_key.coalesce("")).inner_join(
-        folders.filter(folders.folder.isin(_SENT_FOLDERS)), "mailbox_key"
-    )
-    every = placed.union(kept.mutate(enters=True).select(placed.columns))
-    return every.filter(every.internet_message_id.notnull())
-
-
-def known_counts(stood: ir.Table) -> ir.Table:
-    """Per synchronised folder: selection_no, mailbox_key, folder, known (messages of `stood_in_synced`)."""
-    return stood.group_by([*_FOLDER]).agg(known=stood.count())
-
-
-def possible_counts(stood: ir.Table, entries: ir.Table) -> ir.Table:
-    """Per selection and mailbox: possible (distinct messages of `stood_in_synced` that no entry lists as read)."""
-    keys = ["selection_no", "mailbox_key", "internet_message_id"]
-    rest = stood.anti_join(listed_messages(entries).select(keys).distinct(), keys)
-    return rest.group_by(["selection_no", "mailbox_key"]).agg(possible=rest.internet_message_id.nunique())
 
 
 # ---------------------------------------------------------------- what no record names
@@ -433,7 +312,7 @@ def unnamed_reads(found: Reading, *, cite: int) -> ir.Table:
     per_record = every.group_by([*keys, "event_id"]).agg(
         mailbox_upn=every.mailbox_upn.max(), occurred_at=every.occurred_at.min(), items=every["items"].sum()
     )
-    return _citing(per_record, keys, cite).agg(
+    return citing(per_record, keys, cite).agg(
         mailbox=lambda t: t.mailbox_upn.max(),
         records=lambda t: t.count(),
         items=lambda t: t["items"].sum(),

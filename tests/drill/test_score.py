@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brokenseal.drill import _score_intervals as intervals
+from brokenseal.drill._score_exposure import said_of
 from brokenseal.drill.score import observe, score, score_from_json, score_to_json, summarise
 from brokenseal.errors import UsageError
 from brokenseal.exposure import exposure as exposure_under
@@ -709,3 +710,55 @@ def test_what_a_document_only_counts_is_looked_up_in_the_store(tmp_path):
     assert (found.possible_precision.count, found.possible_precision.of) == (1, 1)
     with pytest.raises(UsageError, match="this very store"):
         score(tables, document([replace(made, id="case-0")]), truth)
+
+
+def test_doubtful_messages_are_possible_whether_listed_or_looked_up(tmp_path):
+    """Message 4 was read from the owner's own exit; the intruder did not take it."""
+    world = World(
+        tenants=[tenant()],
+        attacks=[attack(1)],
+        records=[record("r1", day(0), instance=1)],
+        messages=[read(1, 1, day(0))],
+    )
+    truth = world.write(tmp_path)
+    tables = make_tables(store_rows())
+    (draft,) = cases_of([finding(1, ["r1", "old"])], tables).cases
+    selection = Selection.of_events(draft.id, set(draft.access_ids) - {"old"}, doubtful=["old"])
+    listed = exposure_under(tables, selection)
+    assert (listed.certain, listed.possible, len(listed.possible_messages)) == (1, 1, 1)
+    for seen in (listed, replace(listed, messages=())):
+        made = replace(case(1, draft.findings, seen=seen), id=draft.id)
+        found = score(tables, document([made]), truth).exposure
+        assert (found.certain_precision.count, found.certain_precision.of) == (1, 1)
+        assert (found.certain_recall_read.count, found.certain_recall_read.of) == (1, 1)
+        assert (found.possible_precision.count, found.possible_precision.of) == (0, 1)
+
+
+def test_messages_that_a_rule_sent_on_are_possible(tmp_path):
+    world = World(
+        tenants=[tenant()],
+        attacks=[attack(1)],
+        records=[record("r1", day(0), instance=1)],
+        messages=[read(1, 1, day(0)), read(1, 4, day(0), how="sync", event_id=None, lost_to="sync")],
+    )
+    truth = world.write(tmp_path)
+    tables = make_tables(store_rows())
+    (draft,) = cases_of([finding(1, ["r1"])], tables).cases
+    seen = exposure_under(tables, Selection.of_events(draft.id, ["r1"]))
+    (line,) = seen.messages
+    sent = replace(line, internet_message_id="<4@contoso.example>", reason="forwarded")
+    seen = replace(seen, possible=1, possible_forwarded=1, possible_messages=(sent,))
+    made = replace(case(1, draft.findings, seen=seen), id=draft.id)
+    found = score(tables, document([made]), truth).exposure
+    assert (found.certain_recall_read.count, found.possible_recall_taken.count) == (1, 2)
+    assert (found.possible_precision.count, found.possible_precision.of) == (1, 1)
+
+
+def test_what_a_case_means_is_taken_as_given_where_it_is_given():
+    tables = make_tables(store_rows())
+    seen = exposure_under(tables, Selection.of_events("c", ["r1", "old"]), limit=0)
+    made = case(1, [finding(1, ["r1"])], seen=seen)
+    given = {made.id: Selection.of_events(made.id, ["r1"], doubtful=["old"])}
+    said = said_of([made], tables, {}, given)[made.id]
+    assert said.certain == {(box(1), "<1@contoso.example>")}
+    assert said.possible == {(box(1), "<4@contoso.example>")}

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, TypeAlias
 from brokenseal.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    import ibis.expr.types as ir
 
     from brokenseal.drill._score_truth import Truth
-    from brokenseal.investigate import Detection
-    from brokenseal.model import Case, CaseDocument, MailboxExposure, Tables
+    from brokenseal.model import Case, ExposedMessage, Exposure, MailboxExposure, Tables
+    from brokenseal.selection import Selection
+
+_DOUBT = "shared_address"
 
 Message: TypeAlias = tuple[str, str]
 Counts: TypeAlias = dict[str, tuple[int, int]]
@@ -26,7 +30,13 @@ Counts: TypeAlias = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """Messages that one case calls read: listed by records, or known to have stood in synchronised folders."""
+    """Messages that one case calls read.
+
+    Attributes:
+        certain: Listed by records.
+        possible: None of these: known to have stood in synchronised folders, listed by doubtful records alone, or sent
+            on by a rule.
+    """
 
     certain: frozenset[Message]
     possible: frozenset[Message]
@@ -47,54 +57,100 @@ def mailbox_names(tables: Tables, truth: Truth) -> dict[str, str]:
 
 
 def said_of(
-    found: CaseDocument | Detection, cases: Sequence[Case], tables: Tables, names: Mapping[str, str]
+    cases: Sequence[Case],
+    tables: Tables,
+    names: Mapping[str, str],
+    selections: Mapping[str, Selection] | None = None,
 ) -> dict[str, Said]:
-    """What each of these cases of `found` says, by its id.
+    """What each of these cases says, by its id.
+
+    Args:
+        cases: The cases.
+        tables: The store's tables; used where a case counts more than it lists.
+        names: Mailbox GUID by address.
+        selections: What each case means, by its id. Without it that is made anew from the document, which may miss
+            reads that no finding and no line of it cites.
 
     Raises:
         UsageError: More has to be looked up than the document lists, and the store is not the one it was made from.
     """
-    short = [case for case in cases if len(case.exposure.messages) < case.exposure.certain or case.exposure.possible]
-    looked_up = _look_up(found, short, tables, names) if short else {}
+    short = [case for case in cases if _is_short(case.exposure)]
+    looked_up = _look_up(short, tables, names, selections or {}) if short else {}
     return {case.id: looked_up.get(case.id) or _listed(case, names) for case in cases}
 
 
-def _listed(case: Case, names: Mapping[str, str]) -> Said:
-    lines = case.exposure.messages
-    return Said(
-        certain=frozenset((names.get(line.mailbox, line.mailbox), line.internet_message_id) for line in lines),
-        possible=frozenset(),
+def _is_short(seen: Exposure) -> bool:
+    """Whether the document counts messages that it does not list."""
+    doubtful = sum(line.reason == _DOUBT for line in seen.possible_messages)
+    return (
+        len(seen.messages) < seen.certain
+        or doubtful < seen.possible_doubtful
+        or len(seen.possible_messages) - doubtful < seen.possible_forwarded
+        or seen.possible_synced > 0
     )
 
 
+def _keys(lines: Iterable[ExposedMessage], names: Mapping[str, str]) -> frozenset[Message]:
+    return frozenset((names.get(line.mailbox, line.mailbox), line.internet_message_id) for line in lines)
+
+
+def _listed(case: Case, names: Mapping[str, str]) -> Said:
+    certain = _keys(case.exposure.messages, names)
+    return Said(certain=certain, possible=_keys(case.exposure.possible_messages, names) - certain)
+
+
 def _look_up(
-    found: CaseDocument | Detection, short: Sequence[Case], tables: Tables, names: Mapping[str, str]
+    short: Sequence[Case], tables: Tables, names: Mapping[str, str], selections: Mapping[str, Selection]
 ) -> dict[str, Said]:
-    from brokenseal import exposure_tables
+    from brokenseal import exposure_folders, exposure_tables
+
+    read = exposure_tables.reading(tables, [selections.get(case.id) or _selection_of(case, tables) for case in short])
+    listed = exposure_tables.listed_messages(read.entries)
+    stood = exposure_folders.stood_in_synced(tables, exposure_folders.syncs(tables, read.touched))
+    certain, doubtful, synced = (
+        _by_case(rows, names) for rows in (listed.filter(~listed.is_doubtful), listed.filter(listed.is_doubtful), stood)
+    )
+    return {
+        case.id: Said(
+            certain=frozenset(certain[number]),
+            possible=frozenset(doubtful[number] | synced[number]).union(
+                _keys((line for line in case.exposure.possible_messages if line.reason != _DOUBT), names)
+            )
+            - certain[number],
+        )
+        for number, case in enumerate(short)
+    }
+
+
+def _selection_of(case: Case, tables: Tables) -> Selection:
+    """The mail accesses of a case, made anew from its findings.
+
+    Its doubtful ones are those that its lines of doubtful messages cite.
+    """
     from brokenseal.scope import cases_of
     from brokenseal.selection import Selection
 
-    findings = [*found.notices, *(finding for case in found.cases for finding in case.findings)]
-    access_ids = {draft.id: draft.access_ids for draft in cases_of(findings, tables).cases}
-    for case in short:
-        if case.id not in access_ids:
-            raise UsageError(place="document", value=case.id, expected="a document made from this very store")
-    selections = [Selection.of_events(case.id, access_ids[case.id], mailboxes=case.mailboxes) for case in short]
-    read = exposure_tables.reading(tables, selections)
-    stood = exposure_tables.stood_in_synced(tables, exposure_tables.syncs(tables, read.touched))
-    sets = []
-    for table in (exposure_tables.listed_messages(read.entries), stood):
-        by_case: dict[int, set[Message]] = defaultdict(set)
-        rows = table.select("selection_no", "mailbox_key", "internet_message_id").distinct()
-        for row in rows.to_pyarrow().to_pylist():
-            key = row["mailbox_key"]
-            key = names.get(key.removeprefix("upn:"), key) if key.startswith("upn:") else key
-            by_case[row["selection_no"]].add((key, row["internet_message_id"]))
-        sets.append(by_case)
-    return {
-        case.id: Said(certain=frozenset(sets[0][number]), possible=frozenset(sets[1][number] - sets[0][number]))
-        for number, case in enumerate(short)
-    }
+    drafts = cases_of(case.findings, tables).cases
+    if all(draft.id != case.id for draft in drafts):
+        raise UsageError(place="document", value=case.id, expected="a document made from this very store")
+    # What was weighed joins findings that are apart without it; what the case cites is its own all the same.
+    cited = {item.event_id for finding in case.findings for item in finding.evidence}
+    cited.update(*(line.event_ids for line in case.exposure.messages))
+    cited.update(*(line.event_ids for line in case.exposure.folders))
+    access_ids = cited.union(*(draft.access_ids for draft in drafts))
+    lines = (line for line in case.exposure.possible_messages if line.reason == _DOUBT)
+    doubtful = {event_id for line in lines for event_id in line.event_ids}
+    return Selection.of_events(case.id, access_ids - doubtful, mailboxes=case.mailboxes, doubtful=doubtful)
+
+
+def _by_case(table: ir.Table, names: Mapping[str, str]) -> defaultdict[int, set[Message]]:
+    found: defaultdict[int, set[Message]] = defaultdict(set)
+    rows = table.select("selection_no", "mailbox_key", "internet_message_id").distinct()
+    for row in rows.to_pyarrow().to_pylist():
+        key = row["mailbox_key"]
+        key = names.get(key.removeprefix("upn:"), key) if key.startswith("upn:") else key
+        found[row["selection_no"]].add((key, row["internet_message_id"]))
+    return found
 
 
 def exposure_counts(

@@ -104,7 +104,7 @@ def observe(
     judged = {case.id: judged[case.id] for case in cases}
     # What stands before scoring starts is in no figure, unless it tells of an intruder after all.
     counted = [case for case in cases if judged[case.id].intruders or not judged[case.id].is_in_warm_up]
-    said = said_of(found, counted, tables, names)
+    said = said_of(counted, tables, names, None if isinstance(found, CaseDocument) else found.selections)
     true_cases = [case for case in cases if judged[case.id].intruders]
     caught = {instance for case in judged.values() for instance in case.intruders}
     notices = [one for notice in found.notices if (one := _Judged([notice], truth)).is_within(truth)]
