@@ -352,6 +352,16 @@ CASES = [
         ]},
         [("B13", "s2", "s2", 9_699_000, ANA, ANA)],
     ),
+    (
+        "B13",
+        "a program that signs in by itself from abroad is no journey among those that people make by hand",
+        {"sign_ins": [
+            login("s1", country="FR", client_ip="1.1.1.1", category="interactive"),
+            login("p1", at=HOUR // 2, country="JP", client_ip="3.3.3.3", category="non_interactive"),
+            login("s2", at=HOUR, country="JP", client_ip="2.2.2.2", category="interactive"),
+        ]},
+        [("B13", "p1", "p1", 19_398_000, ANA, ANA), ("B13-interactive", "s2", "s2", 9_699_000, ANA, ANA)],
+    ),
 ]  # fmt: skip
 
 

@@ -140,6 +140,10 @@ def coverage(store: StoreDir, as_json: AsJson = False, lang: Language = Lang.EN)
 @app.command()
 def detect(
     store: StoreDir,
+    explain: Annotated[
+        str | None,
+        typer.Option("--explain", metavar="CASE", help="Show what one case rests on, to be checked by hand."),
+    ] = None,
     as_json: AsJson = False,
     lang: Language = Lang.EN,
     fail_on: FailOn = None,
@@ -148,6 +152,9 @@ def detect(
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
+    if explain is not None:
+        _explain(store, explain, lang, as_json=as_json)
+        return
     document = path.build_document(Store.open(settings_of(store)))
     if as_json:
         from brokenseal.reports.summaries import detection_summary
@@ -158,6 +165,19 @@ def detect(
 
         show(detection_screen(document, lang.value))
     raise typer.Exit(_code_of(None, document, fail_on))
+
+
+def _explain(store: Path, case_id: str, lang: Lang, *, as_json: bool) -> None:
+    from brokenseal import investigate as path
+    from brokenseal.store import Store
+
+    found = path.explanation_of(Store.open(settings_of(store)), case_id)
+    if as_json:
+        emit(found)
+        return
+    from brokenseal.reports.explanation_screen import explanation_screen
+
+    show(explanation_screen(found, lang.value))
 
 
 @app.command()

@@ -352,3 +352,12 @@ def replay(
     elif run:
         print(done.story, end="")
     note(f"{output}: {done.campaign}, simulated, {done.organisations} organisation(s), in {seconds:.0f} s")
+
+
+# ---------------------------------------------------------------- what is counted over many tenants
+
+from brokenseal.cli._drill_evaluate import evaluate  # noqa: E402 - beside the command that it becomes
+from brokenseal.cli._drill_measure import calibrate  # noqa: E402 - as well
+
+drill_app.command()(calibrate)
+drill_app.command()(evaluate)
