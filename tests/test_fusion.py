@@ -69,8 +69,9 @@ def test_a_unit_weighs_its_shares_among_intrusions_over_the_bounds_among_authori
     found, whole = weights(units(unit("a")), {STRANGER: marks(a="odd"), TOKEN: marks(a="orphan")})
     f1 = (8 + 0.25) / 10.5 * (9 + 0.25) / 10.5
     unforeseen = 0.5 * 0.5
-    f0 = upper_share(1_000, 100_000) * upper_share(1, 1_000)
-    assert found["a"] == pytest.approx(math.log10((f1 + unforeseen) / 2 / f0))
+    odd, orphan = upper_share(1_000, 100_000), upper_share(1, 1_000)
+    alone = (0.5 / odd + 0.5 / orphan) / 2
+    assert found["a"] == pytest.approx(math.log10(((f1 + unforeseen) / (odd * orphan) + alone) / 3))
     assert [(part.detector_id, part.state, part.bin, part.basis) for part in whole.parts(0)] == [
         (STRANGER, "fired", "odd", "calibration"),
         (TOKEN, "fired", "orphan", "calibration"),
@@ -103,11 +104,28 @@ def test_what_was_never_counted_together_is_bounded_by_assumed_dependence_and_sa
 def test_a_tenants_own_rate_is_taken_and_raised_for_strange_clients():
     own = {"state": "fired", "bin": "orphan", "f0_upper_ppb": 50_000, "n_reference": 60_000}
     _, alone = weights(units(unit("a")), {TOKEN: marks(a=own)})
-    assert alone.parts(0)[0].f0_upper == pytest.approx(5e-5 * upper_share(9, 99_000) / (10 / 100_000))
+    assert alone.parts(0)[0].f0_upper == pytest.approx(5e-5), "nobody can say how strange its client is"
+    _, usual = weights(units(unit("a")), {STRANGER: marks(), TOKEN: marks(a=own)})
+    assert usual.parts(0)[1].f0_upper == pytest.approx(5e-5 * upper_share(9, 99_000) / (10 / 100_000))
     _, both = weights(units(unit("a")), {STRANGER: marks(a="odd"), TOKEN: marks(a=own)})
     part = both.parts(0)[1]
     assert (part.basis, part.n_reference) == ("tenant", 60_000)
     assert part.f0_upper == pytest.approx(5e-5 * upper_share(1, 1_000) / (10 / 100_000))
+
+
+def test_where_nobody_can_say_how_strange_a_client_is_two_strange_things_count_as_dependent():
+    blind = {STRANGER: marks(a={"state": "not_assessable", "reason": "short_history"})}
+    other = "token.impossible"
+    benign = {"habitual": Group(units=100_000, bins={TOKEN: {"orphan": 10}, other: {"early": 5}})}
+    known = calibration(benign=benign)
+    found, whole = weights(units(unit("a")), {**blind, TOKEN: marks(a="orphan"), other: marks(a="early")}, known)
+    orphan, early = upper_share(10, 100_000), upper_share(5, 100_000)
+    assert [part.f0_upper for part in whole.parts(0)] == [None, pytest.approx(orphan), pytest.approx(early)]
+    assert [part.is_assumed for part in whole.parts(0)] == [False, False, True]
+    assert found["a"] < math.log10(1 / (20 * orphan * early))
+    alone, whole = weights(units(unit("a")), {**blind, TOKEN: marks(a="orphan")}, known)
+    assert not whole.parts(0)[1].is_assumed
+    assert alone["a"] < math.log10(1 / orphan)
 
 
 def test_what_a_tenant_shows_often_in_other_mailboxes_from_other_networks_weighs_less():

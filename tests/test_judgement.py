@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
+from dataclasses import replace
 
+import msgspec
 import pyarrow as pa
 import pytest
 
-from brokenseal.calibration import Calibration, Group, Intrusions
-from brokenseal.judgement import clustered, judge, run_marks
+from brokenseal.calibration import Calibration, Group, Intrusions, Tail
+from brokenseal.judgement import LEAST_NOTICES, clustered, judge, run_marks, shown_notices
 from brokenseal.model import Detector, Evidence, Finding, Severity
 from brokenseal.schema import MARK
 from brokenseal.wording import phrase
@@ -73,13 +76,48 @@ def finding(*, units=(), events=("e1",), is_notice=False):
     )  # fmt: skip
 
 
-def test_the_threshold_is_units_a_mailbox_week_over_the_budget_however_large_the_tenant():
+def test_the_threshold_is_units_of_the_mailbox_a_week_over_the_budget_however_large_the_tenant():
     found = judged(marks())
-    weeks = 2 * 10
-    assert found.mailbox_weeks == pytest.approx(weeks)
-    assert 10**found.threshold == pytest.approx(5 / weeks / 5e-5)
-    assert judged(marks(), budget=5e-4).threshold == pytest.approx(found.threshold - 1)
+    assert found.mailbox_weeks == pytest.approx(2 * 10)
+    assert 10 ** found.threshold_of("e1") == pytest.approx(3 / 10 / 5e-5)
+    assert 10 ** found.threshold_of("e5") == pytest.approx(2 / 10 / 5e-5)
+    assert found.threshold_of("nothing") is None
+    assert judged(marks(), budget=5e-4).threshold_of("e1") == pytest.approx(found.threshold_of("e1") - 1)
     assert not found.opened
+
+
+def test_a_measured_tail_lowers_the_threshold_and_never_raises_it():
+    def threshold(**changed):
+        values = {"from_millibans": 1_000, "beyond": 100, "units": 100_000, "share_upper_ppb": 2_000_000,
+                  "step_millibans": 200, "independent": 10**9, "tenants": 5, **changed}  # fmt: skip
+        known = msgspec.structs.replace(KNOWN, tails={"clusters": Tail(**values)})
+        with clustered(make_tables({"mail_accesses": ACCESSES})) as tables:
+            return judge(tables, {"x": marks()}, NO_DOORS, known).threshold_of("e1")
+
+    share = 5e-5 / (3 / 10)
+    assert threshold() == pytest.approx(1 + 0.2 * math.log(0.002 / share))
+    assert threshold(independent=30) > threshold() + 0.01, "a mean of few excesses leaves a heavier end"
+    assert threshold(share_upper_ppb=1) == pytest.approx(1.0), "beyond the tail's begin nothing is left to wait for"
+    assert threshold(step_millibans=9_000) == pytest.approx(-math.log10(share))
+
+
+def test_notices_keep_to_their_budget_and_the_gravest_and_heaviest_stay():
+    found = judged(marks(e4="odd"))
+    many = [replace(finding(events=(f"n{number}",)), id=f"n{number}") for number in range(30)]
+    grave = replace(finding(events=("g",)), id="grave", severity=Severity.HIGH)
+    heavy = replace(finding(units=("e4",)), id="heavy")
+    shown = [notice.id for notice in shown_notices([*many, heavy, grave], found)]
+    assert shown == [*(f"n{number}" for number in range(LEAST_NOTICES - 2)), "heavy", "grave"]
+    assert len(shown_notices(many[:5], found)) == 5
+
+
+def test_doors_and_clusters_share_the_budget_evenly():
+    doors = pa.table(
+        {"unit": ["d1"], "tenant_id": ["t"], "mailbox_key": ["admin"], "network": pa.array([None], pa.string())}
+    )
+    found = judged(marks(), doors)
+    assert 10 ** found.threshold_of("e1") == pytest.approx(3 / 10 / 2.5e-5)
+    assert 10 ** found.threshold_of("d1") == pytest.approx(1 / 10 / 2.5e-5)
 
 
 def test_a_loud_unit_opens_and_what_the_same_client_does_there_later_follows():
@@ -88,7 +126,7 @@ def test_a_loud_unit_opens_and_what_the_same_client_does_there_later_follows():
     assert found.followed == {"e3": "e2"}
     assert found.standing(finding(units=("e2",))) == "opens"
     assert found.standing(finding(units=("e4",))) == "notice"
-    assert found.weight_of("e2") > found.threshold
+    assert found.weight_of("e2") > found.threshold_of("e2")
     assert found.weight_of("nothing") is None
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -14,7 +15,7 @@ import pyarrow as pa
 from ibis.backends.sql.datatypes import DuckDBType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import ibis.expr.types as ir
@@ -52,7 +53,15 @@ class Workbench:
         if rows is not None:
             engine.register("raw", rows)
 
-    def load_json(self, path: Path, columns: Mapping[str, str], *, first: int, longest: int) -> int:
+    def load_json(
+        self,
+        path: Path,
+        columns: Mapping[str, str],
+        *,
+        first: int,
+        longest: int,
+        members: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
         """Read one JSON object per line into the view `raw`, strictly, and say how many there are.
 
         `raw` has the declared columns and `record_no`, the number of the line. A key that is absent or null is
@@ -65,6 +74,7 @@ class Workbench:
             columns: Key to Ibis type.
             first: Number of the first line.
             longest: No line has more bytes.
+            members: Name of a further column to the JSON path of an object, whose keys it lists as JSON text.
 
         Raises:
             one of `REFUSED`: some line does not fit.
@@ -78,10 +88,24 @@ class Workbench:
             f"format='newline_delimited', records='true', auto_detect=false, compression='none', "
             f"maximum_object_size={2 * longest})"
         )
+        for name, keys in self._keys(path, members, longest):
+            rows = rows.append_column(name, keys)
         numbers = pa.array(np.arange(first, first + len(rows)))
         self._rows = rows.append_column("record_no", numbers)
         self._engine.register("raw", self._rows)
         return len(rows)
+
+    def _keys(self, path: Path, members: Mapping[str, str], longest: int) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        if not members:
+            return
+        listed = ", ".join(
+            f"CAST(to_json(json_keys(json, '{place}')) AS VARCHAR) AS \"{name}\"" for name, place in members.items()
+        )
+        keys = self.fetch(
+            f"SELECT {listed} FROM read_ndjson_objects({quoted_glob(path)}, "  # noqa: S608 - names and numbers of our own
+            f"compression='none', maximum_object_size={2 * longest})"
+        )
+        yield from zip(members, keys.columns, strict=True)
 
     def forget_rows(self) -> None:
         """Let go of the rows of `raw`."""

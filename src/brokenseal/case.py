@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
+    from brokenseal.judged import Assessment
     from brokenseal.model import Coverage, Exposure
     from brokenseal.scope import CaseDraft
 
@@ -34,8 +35,8 @@ DOCUMENT_FORMAT = 1
 _QUARANTINE_SHOWN = 1000
 
 
-def finish_case(draft: CaseDraft, exposure: Exposure) -> Case:
-    """A case draft with what was read under it."""
+def finish_case(draft: CaseDraft, exposure: Exposure, assessment: Assessment | None = None) -> Case:
+    """A case draft with what was read under it, and how much speaks for it."""
     return Case(
         id=draft.id,
         title=draft.title,
@@ -51,6 +52,7 @@ def finish_case(draft: CaseDraft, exposure: Exposure) -> Case:
         links=draft.links,
         exposure=exposure,
         next_steps=draft.next_steps,
+        assessment=assessment,
     )
 
 
@@ -162,12 +164,16 @@ def exposed_ids(exposure: Exposure) -> frozenset[str]:
 
 
 def cited_ids(document: CaseDocument) -> frozenset[str]:
-    """Every event id that a case, a notice, a coverage statement or an open-ended span cites."""
+    """Every event id that a case, its judgement, a notice, a coverage statement or an open-ended span cites."""
     ids: set[str] = set()
     for finding in (*document.notices, *(finding for case in document.cases for finding in case.findings)):
         ids.update(item.event_id for item in finding.evidence)
     for exposure in (document.exposure, *(case.exposure for case in document.cases)):
         ids |= exposed_ids(exposure)
+    for case in document.cases:
+        if case.assessment is not None:
+            ids.update(unit.unit for unit in case.assessment.units)
+            ids.update(event_id for each in case.assessment.alternatives for event_id in each.event_ids)
     for mailbox in document.coverage.mailboxes:
         ids.update(mailbox.event_ids)
     return frozenset(ids)

@@ -12,7 +12,7 @@ from brokenseal.schema import HIT
 from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
@@ -34,7 +34,7 @@ _NEEDS = {
 
 
 def run_detectors(
-    tables: Tables, detectors: Iterable[Detector], coverage: Coverage
+    tables: Tables, detectors: Iterable[Detector], coverage: Coverage, *, idle: Collection[str] = ()
 ) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...]]:
     """What every detector says, and of each whether it could speak at all.
 
@@ -45,6 +45,7 @@ def run_detectors(
         tables: The store's tables.
         detectors: In the order in which their states are given.
         coverage: `unmet_needs` names what the logs lack.
+        idle: Ids of detectors of which it is known that they have nothing to say; they are not asked.
 
     Returns: Findings by severity, then time; one state per detector.
 
@@ -52,13 +53,15 @@ def run_detectors(
         ValueError: A detector gives rows of another shape than `schema.HIT`, or of a variant it does not declare.
     """
     listed = tuple(detectors)
-    hits = _all_hits(listed, tables, coverage.unmet_needs)
+    hits = _all_hits(listed, tables, coverage.unmet_needs, idle)
     findings = {detector.id: _findings_of(detector, hits[detector.id]) for detector in listed}
     states = tuple(_state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed)
     return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
 
 
-def _all_hits(detectors: Sequence[Detector], tables: Tables, unmet: Sequence[str]) -> dict[str, pa.Table]:
+def _all_hits(
+    detectors: Sequence[Detector], tables: Tables, unmet: Sequence[str], idle: Collection[str]
+) -> dict[str, pa.Table]:
     """The hits of every detector by its id; those that join on others run last and are given what those found."""
     import ibis
 
@@ -66,7 +69,7 @@ def _all_hits(detectors: Sequence[Detector], tables: Tables, unmet: Sequence[str
     hits: dict[str, pa.Table] = {}
     known = dict(tables)
     for detector in sorted(detectors, key=lambda each: bool(each.after)):
-        if set(detector.silent_without).intersection(unmet):
+        if detector.id in idle or set(detector.silent_without).intersection(unmet):
             hits[detector.id] = HIT.arrow_schema().empty_table()
         else:
             expression = detector.find(known)

@@ -2,10 +2,11 @@
 
 For a unit u with bins b_d of the detectors d, and intrusions of kinds a:
 
-    e(u) = sum_a  w_a  product_d  f1_a(b_d) / f0(b_d)
+    e(u) = sum_a  w_a  product_d  f1_a(b_d) / f0(b_d)  +  w  mean_d  g_d(b_d) / f0(b_d)
 
 f1_a are shares among simulated intrusions of kind a, f0 are 95 % upper bounds of shares among authorised units. A
-detector that is quiet counts with f1_a(quiet) and f0 = 1; one that could not assess the unit does not count. The mean
+detector that is quiet counts with f1_a(quiet) and f0 = 1; one that could not assess the unit does not count. The last
+term is for what a single detector alone can see; g_d is spread evenly over its bins. The mean
 of e over authorised units is at most 1 if the bounds hold and if detectors depend on each other through the strangeness
 of the client alone (the `root`); f1 and w decide about power and never about validity (Shafer, "Testing by betting",
 2021; Vovk and Wang, "E-values", 2021). Where two bins were never counted together, that dependence is an assumption:
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from brokenseal.calibration import DEPENDENCE, SMALLEST_SHARE, Calibration, Group, lower_share, merged, upper_share
+from brokenseal.calibration import DEPENDENCE, SMALLEST_SHARE, Calibration, Group, lower_share, upper_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     Codes = npt.NDArray[np.int64]
 
 NOT_ASSESSED: Final = -1
+UNKNOWN_GROUP: Final = ""
+"""Units of which nobody can say how strange their client is."""
 UNKNOWN_BIN: Final = -2
 _QUIET: Final = 0
 _STATES: Final = ("fired", "quiet", "not_assessable")
@@ -145,7 +148,7 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
         network=_codes(units.column("network").to_pylist()),
         is_door=np.asarray(units.column("is_door").to_pylist(), dtype=bool),
     )
-    total = merged(tuple(calibration.benign.values()))
+    total = calibration.overall
     read = {detector_id: _read(detector_id, rows, at, places, calibration) for detector_id, rows in marks.items()}
     root = read.get(calibration.root)
     groups = _groups(root, len(ids), calibration)
@@ -153,12 +156,13 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
         detector_id: _bounded(column, groups, places, _Reference(detector_id, calibration, total))
         for detector_id, column in read.items()
     }
-    kinds = [_kind(intrusions, columns) for _, intrusions in sorted(calibration.intrusions.items())]
-    kinds.append(_unforeseen(columns, len(ids)))
+    kinds = [_kind(intrusions, columns, places.is_door) for _, intrusions in sorted(calibration.intrusions.items())]
+    kinds += [_unforeseen(columns, len(ids)), _single(columns, len(ids))]
     log_e = np.logaddexp.reduce(np.stack(kinds), axis=0) - math.log(len(kinds))
     for column in columns.values():
         fired = column.codes > _QUIET
         log_e[fired] -= np.log(column.f0_upper[fired])
+    log_e -= math.log(DEPENDENCE) * _assume(columns, groups == UNKNOWN_GROUP)
     return Weighed(units=ids, log10_e=log_e / math.log(10), columns=columns)
 
 
@@ -211,11 +215,11 @@ def _read(
 
 
 def _groups(root: _Column | None, count: int, calibration: Calibration) -> npt.NDArray[np.object_]:
-    """The group of each unit, by the bin of the root."""
+    """The group of each unit, by the bin of the root; one of its own where that could not say anything."""
     if root is None:
-        return np.full(count, calibration.group_of(None), dtype=object)
+        return np.full(count, UNKNOWN_GROUP, dtype=object)
     names = np.array([calibration.group_of(None), *(calibration.group_of(name) for name in root.bins)], dtype=object)
-    return names[np.clip(root.codes, 0, None)]
+    return np.where(root.codes >= _QUIET, names[np.clip(root.codes, 0, None)], UNKNOWN_GROUP)
 
 
 # ---------------------------------------------------------------- bounds of benign shares
@@ -234,30 +238,32 @@ class _Reference(NamedTuple):
     calibration: Calibration
     total: Group
 
-    def bound(self, name: str, group: str, *, is_door: bool) -> _Bound:
-        """The bound from simulated tenants: within the group of equal strangeness, where enough was counted."""
+    def bound(self, name: str, group: str, *, is_door: bool, is_own: bool) -> _Bound:
+        """The bound from simulated tenants: within the group of equal strangeness, where enough was counted.
+
+        Where the tenant's own rate is taken (`is_own`) and none was counted in the group, dependence is assumed.
+        """
         if is_door:
             doors = self.calibration.doors
-            return _Bound(upper_share(self._count(doors, name), doors.units), doors.units, is_assumed=False)
-        overall = upper_share(self._count(self.total, name), self.total.units)
-        if self.detector_id == self.calibration.root:
-            return _Bound(overall, self.total.units, is_assumed=False)
+            return _Bound(doors.upper(self.detector_id, name), doors.of(self.detector_id), is_assumed=False)
+        overall, counted = self.total.upper(self.detector_id, name), self.total.of(self.detector_id)
+        if self.detector_id == self.calibration.root or group == UNKNOWN_GROUP:
+            return _Bound(overall, counted, is_assumed=False)
         inside = self.calibration.benign.get(group, Group(units=0))
-        count = self._count(inside, name)
-        within = upper_share(count, inside.units)
-        if count == 0 and DEPENDENCE * overall < within:
-            return _Bound(max(DEPENDENCE * overall, SMALLEST_SHARE), self.total.units, is_assumed=True)
-        return _Bound(within, inside.units, is_assumed=False)
+        within = inside.upper(self.detector_id, name)
+        if not inside.count(self.detector_id, name) and (is_own or DEPENDENCE * overall < within):
+            return _Bound(max(DEPENDENCE * overall, SMALLEST_SHARE), counted, is_assumed=True)
+        return _Bound(within, inside.of(self.detector_id), is_assumed=False)
 
-    def lift(self, name: str, bound: _Bound, *, is_door: bool) -> float:
+    def lift(self, name: str, group: str, bound: _Bound, *, is_door: bool) -> float:
         """How many times likelier the bin is in its group than over all, at least 1: for a tenant's own rate."""
-        if is_door or self.detector_id == self.calibration.root or not self.total.units:
+        counted = self.total.of(self.detector_id)
+        if is_door or group == UNKNOWN_GROUP or self.detector_id == self.calibration.root or not counted:
             return 1.0
-        share = self._count(self.total, name) / self.total.units
-        return max(1.0, bound.share / max(share, 1 / self.total.units, SMALLEST_SHARE))
-
-    def _count(self, group: Group, name: str) -> int:
-        return group.bins.get(self.detector_id, {}).get(name, 0)
+        if bound.is_assumed:
+            return DEPENDENCE
+        share = self.total.count(self.detector_id, name) / counted
+        return max(1.0, bound.share / max(share, 1 / counted, SMALLEST_SHARE))
 
 
 def _bounded(column: _Column, groups: npt.NDArray[np.object_], places: _Places, reference: _Reference) -> _Column:
@@ -265,15 +271,15 @@ def _bounded(column: _Column, groups: npt.NDArray[np.object_], places: _Places, 
     bounds, references = column.f0_upper.copy(), column.n_reference.copy()
     own, assumed = column.own.copy(), column.assumed.copy()
     fired = np.flatnonzero(column.codes > _QUIET)
-    cache: dict[tuple[int, str, bool], _Bound] = {}
+    cache: dict[tuple[int, str, bool, bool], _Bound] = {}
     for position in fired:
         code, is_door = int(column.codes[position]), bool(places.is_door[position])
-        key = (code, str(groups[position]), is_door)
+        key = (code, str(groups[position]), is_door, bool(column.own[position]))
         if key not in cache:
-            cache[key] = reference.bound(column.bins[code - 1], key[1], is_door=is_door)
+            cache[key] = reference.bound(column.bins[code - 1], key[1], is_door=is_door, is_own=key[3])
         bound = cache[key]
         if column.own[position]:
-            lift = reference.lift(column.bins[code - 1], bound, is_door=is_door)
+            lift = reference.lift(column.bins[code - 1], key[1], bound, is_door=is_door)
             bounds[position] = min(1.0, max(bounds[position], SMALLEST_SHARE) * lift)
         else:
             bounds[position], references[position] = bound.share, bound.units
@@ -320,22 +326,61 @@ def _raise_to_tenant(
                 bounds[position], references[position], own[position] = upper_share(others, of), of, True
 
 
+def _assume(columns: Mapping[str, _Column], unknown: npt.NDArray[np.bool_]) -> Codes:
+    """How many bounds of each unit lean on an assumed dependence because nobody knows how strange its client is.
+
+    One strange thing alone depends on nothing; each further one does. The columns are told.
+    """
+    fired = np.zeros(len(unknown), dtype=np.int64)
+    for column in columns.values():
+        here = (column.codes > _QUIET) & unknown
+        column.assumed[here & (fired > 0)] = True
+        fired[here] += 1
+    return np.clip(fired - 1, 0, None)
+
+
 # ---------------------------------------------------------------- intrusions
 
 
-def _kind(intrusions: Intrusions, columns: Mapping[str, _Column]) -> Floats:
+def _kind(intrusions: Intrusions, columns: Mapping[str, _Column], is_door: npt.NDArray[np.bool_]) -> Floats:
     """Natural logarithm of the share of one kind of intrusion's units that look like each unit, over all detectors."""
-    found: Floats | None = None
+    whole = Group(units=intrusions.units, bins=intrusions.bins)
+    found = np.zeros(len(is_door))
     for detector_id, column in columns.items():
-        counts = intrusions.bins.get(detector_id, {})
-        known = [counts.get(name, 0) for name in column.bins]
-        quiet = max(intrusions.units - sum(counts.values()), 0)
-        weights = np.array([quiet, *known], dtype=np.float64) + _SMOOTHING / (len(known) + 1)
-        shares = np.log(weights / (intrusions.units + _SMOOTHING))
+        of_clusters = _shares(intrusions.clusters or whole, detector_id, column)
+        of_doors = _shares(intrusions.doors or whole, detector_id, column)
+        place = np.clip(column.codes, 0, None)
+        shares = np.where(is_door, of_doors[place], of_clusters[place])
         # An unknown bin says that something is strange, and nothing of how often: it counts neither way.
-        log_f1 = np.where(column.codes >= _QUIET, shares[np.clip(column.codes, 0, None)], 0.0)
-        found = log_f1 if found is None else found + log_f1
-    return np.zeros(0) if found is None else found
+        found += np.where(column.codes >= _QUIET, shares, 0.0)
+    return found
+
+
+def _shares(group: Group, detector_id: str, column: _Column) -> Floats:
+    """Natural logarithm of the share of each code, quiet first, with a little for what was not seen."""
+    known = [group.count(detector_id, name) for name in column.bins]
+    counted = max(group.of(detector_id), sum(known))
+    weights = np.array([counted - sum(known), *known], dtype=np.float64) + _SMOOTHING / (len(known) + 1)
+    shares: Floats = np.log(weights / (counted + _SMOOTHING))
+    return shares
+
+
+def _single(columns: Mapping[str, _Column], count: int) -> Floats:
+    """Intrusions that one detector alone can see, whichever it is: the mean over detectors, others left out."""
+    bounds = {
+        detector_id: np.where(column.codes > _QUIET, np.log(np.nan_to_num(column.f0_upper, nan=1.0)), 0.0)
+        for detector_id, column in columns.items()
+    }
+    total = sum(bounds.values(), np.zeros(count))
+    terms = []
+    for detector_id, column in columns.items():
+        seen = np.where(column.codes > _QUIET, 0.5 / max(len(column.bins), 1), 0.5)
+        # What the others say is taken out again below, where all bounds are divided by.
+        terms.append(np.where(column.codes >= _QUIET, np.log(seen), 0.0) + total - bounds[detector_id])
+    if not terms:
+        return total
+    mean: Floats = np.logaddexp.reduce(np.stack(terms), axis=0) - math.log(len(terms))
+    return mean
 
 
 def _unforeseen(columns: Mapping[str, _Column], count: int) -> Floats:

@@ -1,6 +1,7 @@
 """The path of one record, on one screen.
 
-    exports ─ ingest ─▶ store ─ detectors ─▶ findings ─ scope ─▶ cases ─ exposure ─▶ document ─ reports ─▶ bytes
+    exports ─ ingest ─▶ store ─ detectors ─▶ marks ─ judgement ─▶ weights
+                          store ─ detectors ─▶ findings ─ scope ─▶ cases ─ exposure ─▶ document ─ reports ─▶ bytes
 
 Command line, console and library call these functions and nothing behind them.
 """
@@ -9,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from brokenseal.activity import activity
+from brokenseal.assessment import assessments
+from brokenseal.calibration import shipped
+from brokenseal.campaigns import campaigns
 from brokenseal.case import (
     DOCUMENT_FORMAT,
     VERSION,
@@ -22,14 +26,27 @@ from brokenseal.case import (
     inputs_of,
     verdict_of,
 )
+from brokenseal.case_exposure import case_selections
 from brokenseal.coverage import coverage
-from brokenseal.detectors import DETECTORS
+from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door
 from brokenseal.detectors.token_provenance import provenance_summary
 from brokenseal.errors import UsageError
+from brokenseal.explain import explain
 from brokenseal.exposure import exposure, exposures
-from brokenseal.findings import run_detectors
+from brokenseal.findings import by_weight, run_detectors
 from brokenseal.ingest import IngestResult, ingest
 from brokenseal.input_alarms import alarms_of
+from brokenseal.judgement import (
+    BUDGET,
+    as_tables,
+    clustered,
+    judge,
+    kept_parts,
+    marked,
+    run_marks,
+    shown_notices,
+    unit_table,
+)
 from brokenseal.model import CaseDocument
 from brokenseal.reports import REPORTERS
 from brokenseal.scope import cases_of
@@ -39,9 +56,14 @@ from brokenseal.store import Store
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import pyarrow as pa
+
+    from brokenseal.calibration import Calibration
+    from brokenseal.explanations.values import Explanation
+    from brokenseal.judgement import Judgement
     from brokenseal.model import Case, Coverage, DetectorState, Exposure, Finding, Tables, Watcher
     from brokenseal.scope import CaseDraft
     from brokenseal.settings import Settings
@@ -75,6 +97,8 @@ class Detection:
     Attributes:
         everything: Under any mail access of the logs.
         exposure: Under any case.
+        notices_left_out: Notices beyond their budget, which are counted and not shown.
+        selections: By case id, the mail accesses that its exposure is of.
         access_ids: Event ids of the mail accesses of all cases; lines of an exposure cite no more than some of them.
     """
 
@@ -84,6 +108,8 @@ class Detection:
     notices: tuple[Finding, ...]
     states: tuple[DetectorState, ...]
     access_ids: frozenset[str]
+    notices_left_out: int = 0
+    selections: Mapping[str, Selection] = field(default_factory=dict)
 
 
 def add_exports(
@@ -99,26 +125,79 @@ def coverage_of(tables: Tables) -> Coverage:
     return coverage(tables, alarms_of(ledger))
 
 
-def detect(tables: Tables, seen: Coverage) -> Detection:
-    """Run every detector, group its findings into cases, and attach what was read under each."""
-    findings, states = run_detectors(tables, DETECTORS, seen)
-    grouping = cases_of(findings, tables)
-    access_ids = frozenset(event_id for draft in grouping.cases for event_id in draft.access_ids)
-    asked = [Selection.everything(), Selection.of_events("", access_ids), *map(_selection_of, grouping.cases)]
-    everything, together, *read = exposures(tables, asked)
-    cases = tuple(finish_case(draft, under) for draft, under in zip(grouping.cases, read, strict=True))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighing:
+    """What was weighed, before it is put into words.
+
+    Attributes:
+        tables: The store's tables, with clusters, doors and marks worked out.
+        marks: Rows of `schema.MARK` by detector.
+        calibration: What it was weighed with.
+    """
+
+    tables: Tables
+    marks: Mapping[str, pa.Table]
+    judgement: Judgement
+    calibration: Calibration
+
+
+@contextlib.contextmanager
+def weighing(
+    tables: Tables, seen: Coverage, *, calibration: Calibration | None = None, budget: float = BUDGET
+) -> Iterator[Weighing]:
+    """Weigh every session cluster and every change of configuration; what it works out lasts as long as the context.
+
+    Args:
+        tables: The store's tables.
+        seen: Of the same tables.
+        calibration: Counts on simulated tenants; None for those that come with the product.
+        budget: False cases a mailbox-week that are to be expected at most.
+    """
+    counts = calibration or shipped()
+    with clustered(tables) as known, kept_parts(known, open_door.parts(known)) as known:
+        marks = run_marks(known, MARKING, seen.unmet_needs)
+        judgement = judge(known, marks, open_door.units(known), counts, budget=budget)
+        judgement = judgement.joined_by(campaigns(known, marks, judgement, counts))
+        yield Weighing(tables={**known, **as_tables(marks)}, marks=marks, judgement=judgement, calibration=counts)
+
+
+def detect(
+    tables: Tables, seen: Coverage, *, calibration: Calibration | None = None, budget: float = BUDGET
+) -> Detection:
+    """Weigh everything, group what the detectors find into cases, and attach what was read under each.
+
+    Args: As for `weighing`.
+    """
+    with weighing(tables, seen, calibration=calibration, budget=budget) as weighed:
+        findings, states = _findings(weighed, seen)
+        grouping = cases_of(findings, weighed.tables, weighed.judgement)
+        selections = case_selections(weighed.tables, grouping.cases, weighed.judgement)
+        everything, together, *read = exposures(
+            weighed.tables, [Selection.everything(), selections.together, *selections.cases]
+        )
+        judged = assessments(grouping.cases, weighed.judgement, weighed.tables, seen, weighed.calibration)
+    cases = tuple(finish_case(*parts) for parts in zip(grouping.cases, read, judged, strict=True))
+    notices = shown_notices(grouping.notices, weighed.judgement)
     return Detection(
         everything=everything,
         exposure=together,
         cases=cases,
-        notices=grouping.notices,
+        notices=notices,
+        notices_left_out=len(grouping.notices) - len(notices),
         states=states,
-        access_ids=access_ids,
+        access_ids=selections.access_ids,
+        selections={draft.id: each for draft, each in zip(grouping.cases, selections.cases, strict=True)},
     )
 
 
-def _selection_of(draft: CaseDraft) -> Selection:
-    return Selection.of_events(draft.id, draft.access_ids, mailboxes=draft.mailboxes)
+def _findings(weighed: Weighing, seen: Coverage) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...]]:
+    """What all detectors say; those that need a weight say it of heavy units alone."""
+    findings, states = run_detectors(weighed.tables, DETECTORS, seen)
+    wanted = weighed.judgement.wanted
+    idle = {detector.id for detector in WEIGHED if not marked(weighed.marks.get(detector.id)) & wanted}
+    heavy = {**weighed.tables, "wanted_units": unit_table(wanted)}
+    more, more_states = run_detectors(heavy, WEIGHED, seen, idle=idle)
+    return tuple(sorted((*findings, *more), key=by_weight)), (*states, *more_states)
 
 
 def case_selection(tables: Tables, case_id: str) -> Selection:
@@ -127,13 +206,49 @@ def case_selection(tables: Tables, case_id: str) -> Selection:
     Raises:
         UsageError: No case has that id.
     """
-    findings, _ = run_detectors(tables, DETECTORS, coverage_of(tables))
-    drafts = cases_of(findings, tables).cases
-    for draft in drafts:
-        if draft.id == case_id:
-            return _selection_of(draft)
-    known = ", ".join(draft.id for draft in drafts) or "none: nothing was found"
-    raise UsageError(place="--case", value=case_id, expected=f"one of the store's cases ({known})")
+    seen = coverage_of(tables)
+    with weighing(tables, seen) as weighed:
+        drafts = _drafts(weighed, seen)
+        place = _place_of(case_id, drafts, option="--case")
+        # What is in doubt in one case depends on who the victims of all are.
+        return case_selections(weighed.tables, drafts, weighed.judgement).cases[place]
+
+
+def _drafts(weighed: Weighing, seen: Coverage) -> tuple[CaseDraft, ...]:
+    findings, _ = _findings(weighed, seen)
+    return cases_of(findings, weighed.tables, weighed.judgement).cases
+
+
+def _place_of(case_id: str, drafts: Sequence[CaseDraft], *, option: str) -> int:
+    ids = [draft.id for draft in drafts]
+    if case_id not in ids:
+        known = ", ".join(ids) or "none: nothing was found"
+        raise UsageError(place=option, value=case_id, expected=f"one of the store's cases ({known})")
+    return ids.index(case_id)
+
+
+@_few_collections()
+def explanation_of(store: Store, case_id: str) -> Explanation:
+    """What one case rests on, to be checked by hand.
+
+    Raises:
+        UsageError: No case has that id.
+    """
+    tables = store.tables()
+    seen = coverage_of(tables)
+    with weighing(tables, seen) as weighed:
+        drafts = _drafts(weighed, seen)
+        draft = drafts[_place_of(case_id, drafts, option="--explain")]
+        (judged,) = assessments((draft,), weighed.judgement, weighed.tables, seen, weighed.calibration)
+        return explain(
+            weighed.tables,
+            weighed.marks,
+            judged,
+            case_id=case_id,
+            findings=draft.findings,
+            calibration=weighed.calibration.made_of,
+            simulated=is_simulated(seen.tenants),
+        )
 
 
 @_few_collections()
@@ -151,6 +266,7 @@ def build_document(store: Store) -> CaseDocument:
         verdict=verdict_of(detection.cases, seen, certain=detection.exposure.certain),
         cases=detection.cases,
         notices=detection.notices,
+        notices_left_out=detection.notices_left_out,
         detectors=detection.states,
         token_provenance=provenance_summary(tables),
         exposure=detection.everything,

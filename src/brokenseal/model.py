@@ -8,11 +8,12 @@ is rendered; `document_to_json` and `document_from_json` in `case.py` write and 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from brokenseal.judged import Assessment
 from brokenseal.wording import Phrase
 
 if TYPE_CHECKING:
@@ -77,9 +78,13 @@ class Columnar:
             `Source.normalise`, which decides between normalising and rejecting.
         normalise: From the taken rows to one table per table name, in any order of columns; a column that is left
             out is null. `events` has `record_no` and one row for each row taken.
-        payload: Column that holds the record as JSON text in exports that put columns around it.
+        payload: Column that holds the record as JSON text in exports that put columns around it; such a path reads
+            tables only.
         fallbacks: Field of the record to the outer columns that fill it in where it is absent or empty; a record
             that lacks such a field goes one by one.
+        reads_table: Whether it can read a table with these columns; None where it reads JSON only.
+        members: Name of a text column to the JSON path of an object of the record: the column, read beside
+            `raw_schema`, lists the names that stand there as JSON text. For sources that compare names folded.
     """
 
     raw_schema: Mapping[str, str]
@@ -88,6 +93,8 @@ class Columnar:
     normalise: Callable[[ir.Table], Mapping[str, ir.Table]]
     payload: str | None = None
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reads_table: Callable[[Sequence[str]], bool] | None = None
+    members: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,7 @@ class Source:
         normalise: One record of a known shape to its rows. The reference that the columnar path must
             equal, and the path of every record that the columnar one does not take.
             Raises only `errors.RecordRejected`.
-        columnar: The fast path, where the source has one.
+        columnar: The fast paths, by the shape that they read.
         lossy_shapes: Those of `shapes` whose export lost nested values. They are read after all others of one
             ingest, so that a whole copy of a record is kept rather than a cut one.
     """
@@ -116,7 +123,7 @@ class Source:
     fidelity: int
     sniff: Callable[[Record], str | None]
     normalise: Callable[[Record], Rows]
-    columnar: Columnar | None = None
+    columnar: Mapping[str, Columnar] = field(default_factory=dict)
     lossy_shapes: frozenset[str] = frozenset()
 
 
@@ -309,9 +316,15 @@ Kind = Literal["certain", "possible", "unknowable"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExposedMessage:
-    """One message that a Bind record lists: read with certainty, once or often.
+    """One message that was read, once or often, or may have been.
 
     Counted once per (mailbox, internet_message_id). `event_ids` are sorted and never empty.
+
+    Attributes:
+        reason: None for a message that a Bind record lists: it was read with certainty. Else why it is possible:
+            shared_address (only reads from an address that authorised people use as well list it), forwarded (a rule
+            of the case sent such mail on), forwarded_sent (and a message trace shows that it went out) or
+            forwarded_unclear (it arrived under a rule whose conditions no record settles for it).
     """
 
     mailbox: str
@@ -328,6 +341,7 @@ class ExposedMessage:
     addresses: tuple[str, ...]
     sessions: tuple[str, ...]
     event_ids: tuple[str, ...]
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,7 +369,12 @@ class OpenEnded:
     """A span in which more may have been read than any record shows: the unknowable part.
 
     Attributes:
-        reason: throttled, audit_bypassed, records_without_items, no_mail_access_log or items_unnamed.
+        reason: throttled, audit_bypassed, records_without_items, no_mail_access_log, items_unnamed, door_unlogged (a
+            right of the case opens mailboxes whose reading no record shows) or forwarded_untraced (mail was sent on
+            while no message trace tells which).
+        seen: Messages that records of the span list, where the span has a count interval; else None.
+        known: Messages known to have stood in the folders that were read, in the span, with those seen. It is no upper
+            bound of what was read: a folder may have held more than records tell of.
     """
 
     mailbox: str
@@ -364,6 +383,8 @@ class OpenEnded:
     last_at: dt.datetime | None
     explanation: Phrase
     event_ids: tuple[str, ...]
+    seen: int | None = None
+    known: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,9 +392,12 @@ class MailboxExposure:
     """What was read of one mailbox. Every number has its kind.
 
     Attributes:
+        accesses: Records of reading; `doubtful_accesses` are those of them that may be the victims' own.
         certain: Distinct messages that records list.
-        possible: Distinct messages known to have stood in synchronised folders and not certain already;
-            `possible_folders` counts the folders, whose content may be larger than what is known.
+        possible: Distinct messages that may have been read and are not certain already: known to have stood in
+            synchronised folders (`possible_synced`), listed by doubtful records alone (`possible_doubtful`) or sent on
+            by a rule (`possible_forwarded`). A message can be possible in several ways. `possible_folders` counts the
+            synchronised folders, whose content may be larger than what is known.
         unknowable: Number of open-ended spans.
     """
 
@@ -389,11 +413,20 @@ class MailboxExposure:
     last_at: dt.datetime | None
     clients: tuple[str, ...]
     addresses: tuple[str, ...]
+    doubtful_accesses: int = 0
+    possible_synced: int = 0
+    possible_doubtful: int = 0
+    possible_forwarded: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """What was read under one selection of mail accesses."""
+    """What was read under one selection of mail accesses; its counts are those of `MailboxExposure`, summed.
+
+    Attributes:
+        messages: Certain messages; `possible_messages` those that are possible by doubtful reads or by forwarding,
+            each with its reason. Both list the first by time, while all counts are over everything.
+    """
 
     selection: str
     accesses: int
@@ -404,6 +437,11 @@ class Exposure:
     messages: tuple[ExposedMessage, ...]
     folders: tuple[ExposedFolder, ...]
     open_ended: tuple[OpenEnded, ...]
+    doubtful_accesses: int = 0
+    possible_synced: int = 0
+    possible_doubtful: int = 0
+    possible_forwarded: int = 0
+    possible_messages: tuple[ExposedMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +452,7 @@ class Case:
         id: `case-` and 12 hex digits over the earliest finding's id; stable when later evidence joins.
         links: Why its findings belong together.
         exposure: Of the mail accesses among its evidence and under its sessions and applications.
+        assessment: How much speaks for it, and how sure that is; None where nothing was weighed.
     """
 
     id: str
@@ -430,6 +469,7 @@ class Case:
     links: tuple[Phrase, ...]
     exposure: Exposure
     next_steps: tuple[Phrase, ...]
+    assessment: Assessment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -646,6 +686,7 @@ class CaseDocument:
     Attributes:
         format: Version of this form; old versions still load.
         simulated: True where a tenant in it is one that the product made up: every rendering says so.
+        notices_left_out: Notices beyond their budget.
         table_versions: Version of each table that the statements were computed on.
         cited: Every record that a finding or an exposure cites, by event id.
     """
@@ -656,6 +697,7 @@ class CaseDocument:
     verdict: Verdict
     cases: tuple[Case, ...]
     notices: tuple[Finding, ...]
+    notices_left_out: int = 0
     detectors: tuple[DetectorState, ...]
     token_provenance: TokenProvenance
     exposure: Exposure

@@ -1,7 +1,10 @@
-"""Findings to cases: one story per account, address or application, with the reasons why things belong together.
+"""Findings to cases: one story per intrusion, with the reasons why things belong together.
 
-- Findings on one account make one case while no fourteen days lie between them; so do findings that share a session.
-- Findings on one application, and tries of passwords from one address, make one case each.
+- Findings on one account make one case while no fourteen days lie between them; so do findings that share a session, or
+  a unit of evidence.
+- Findings on one application make one case, together with what the accounts did that let it in.
+- Tries of passwords from one address belong to the account that they opened.
+- What opens a case, what may join one and what is a mere notice was judged before (`judgement.Judgement`).
 - A notice never opens a case. It joins one that its own account, application, address or session already has.
 - Cases that touch (an account of one acted in the other, or was guessed from its address) are named in each other's
   links and stay apart, because different people must act on them.
@@ -20,14 +23,15 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from brokenseal.detectors import app_credential, illicit_consent, open_door
 from brokenseal.findings import by_weight, named
 from brokenseal.selection import id_table
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from brokenseal.judgement import Standing
+    from brokenseal.judgement import Judgement, Standing
     from brokenseal.model import Finding, Severity, Tables
     from brokenseal.wording import Phrase
 
@@ -46,6 +50,8 @@ _RULES = frozenset(("T1114.003", "T1564.008"))
 _RIGHTS = frozenset(("T1098.002", "T1098.003", "T1136.003"))
 _APPLICATIONS = frozenset(("T1528", "T1098.001"))
 _PASSWORDS = frozenset(("T1110.001", "T1110.003"))
+_GUESSED = frozenset(("T1110", "T1078.004"))
+_ADMISSIONS = frozenset((illicit_consent.DETECTOR.id, app_credential.DETECTOR.id))
 _SWITCHES = frozenset(("T1562.008", "T1484.002"))
 
 
@@ -56,6 +62,7 @@ class CaseDraft:
     Attributes:
         access_ids: Event ids of the mail accesses whose content counts as read in this case: those among the
             evidence, and those under the sessions and the application of its findings. Sorted.
+        units: Units of evidence that its findings are about, and those that follow them; sorted.
     """
 
     id: str
@@ -72,6 +79,7 @@ class CaseDraft:
     links: tuple[Phrase, ...]
     next_steps: tuple[Phrase, ...]
     access_ids: tuple[str, ...]
+    units: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +98,7 @@ class _Group:
     opened: tuple[Finding, ...]
     joined: tuple[Finding, ...]
     strange: frozenset[str]
+    units: frozenset[str]
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -104,46 +113,58 @@ class _Group:
         return tuple(sorted(key.split(":", 1)[1] for key in self.keys if key.startswith(f"{kind}:")))
 
 
-def cases_of(
-    findings: Sequence[Finding], tables: Tables, standing: Callable[[Finding], Standing] | None = None
-) -> Grouping:
+def cases_of(findings: Sequence[Finding], tables: Tables, judgement: Judgement | None = None) -> Grouping:
     """Group findings into cases.
 
     Args:
         findings: As `findings.run_detectors` gives them, in any order.
         tables: `mail_accesses` is read, to find the accesses under the sessions and applications of each case.
-        standing: Whether a finding opens a case, may join one that another opened by the same links, or is a notice;
-            None where nothing was weighed: then everything opens that its detector does not call a notice.
+        judgement: Which findings open a case, which may join one that another opened by the same links, and which are
+            notices; None where nothing was weighed: then everything opens that its detector does not call a notice.
 
     Returns: Every finding once, in one case or among the notices. The id of a case is that of its earliest finding's
         first record, so that later evidence does not change it.
     """
-    stands = standing or (lambda finding: "notice" if finding.is_notice else "opens")
-    standings = {finding.id: stands(finding) for finding in findings}
+    standings = {finding.id: _standing(finding, judgement) for finding in findings}
+    # From here on a notice is what does not open a case by itself, whatever its detector calls it.
+    findings = [replace(finding, is_notice=standings[finding.id] != "opens") for finding in findings]
     moving = sorted((finding for finding in findings if standings[finding.id] != "notice"), key=_by_time)
     strange = _strange_addresses(moving, tables)
-    components = _components(moving, strange)
+    components = _components(moving, strange, judgement)
     groups = [
-        _Group(id=_case_id(members), opened=tuple(members), joined=(), strange=strange)
+        _Group(
+            id=_case_id(members),
+            opened=tuple(members),
+            joined=(),
+            strange=strange,
+            units=frozenset(unit for member in members for unit in _units_of(member, judgement)),
+        )
         for members in components
-        if any(standings[member.id] == "opens" for member in members)
+        if any(not member.is_notice for member in members)
     ]
     grouped = {member.id for group in groups for member in group.opened}
     notices = sorted((finding for finding in findings if finding.id not in grouped), key=_by_time)
     joined: dict[str, list[Finding]] = defaultdict(list)
     left = []
     for notice in notices:
-        home = next((group for group in groups if _joins(notice, group)), None)
+        units = _units_of(notice, judgement)
+        home = next((group for group in groups if _joins(notice, group) or group.units.intersection(units)), None)
         if home is None:
             left.append(notice)
         else:
             joined[home.id].append(notice)
     groups = [replace(group, joined=tuple(joined[group.id])) for group in groups]
     accesses = _accesses(groups, tables)
-    drafts = [_draft(group, groups, accesses[group.id]) for group in groups]
+    drafts = [_draft(group, groups, accesses[group.id], judgement) for group in groups]
     # Of two cases equally grave, the one that more speaks for comes first.
     drafts.sort(key=lambda draft: (draft.severity.rank, -len(draft.findings), draft.first_at, draft.id))
     return Grouping(cases=tuple(drafts), notices=tuple(sorted(left, key=by_weight)))
+
+
+def _standing(finding: Finding, judgement: Judgement | None) -> Standing:
+    if judgement is None:
+        return "notice" if finding.is_notice else "opens"
+    return judgement.standing(finding)
 
 
 def _by_time(finding: Finding) -> tuple[dt.datetime, str, str, str, str]:
@@ -157,7 +178,7 @@ def _by_time(finding: Finding) -> tuple[dt.datetime, str, str, str, str]:
 
 
 def _case_id(members: Sequence[Finding]) -> str:
-    first = min(members, key=_by_time)
+    first = min((member for member in members if not member.is_notice), key=_by_time)
     # Neither the variant nor the number of records may enter: both change when later evidence joins the finding.
     text = f"{first.detector_id}\n{first.group_key}\n{first.evidence[0].event_id}"
     return f"case-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
@@ -180,8 +201,10 @@ def _strange_addresses(opening: Sequence[Finding], tables: Tables) -> frozenset[
     return frozenset(strange.select("client_ip").to_pyarrow().column("client_ip").to_pylist())
 
 
-def _components(opening: Sequence[Finding], strange: frozenset[str]) -> list[list[Finding]]:
-    """Findings joined by what they are about, by a session, or by a stranger's address, in order of time."""
+def _components(
+    opening: Sequence[Finding], strange: frozenset[str], judgement: Judgement | None
+) -> list[list[Finding]]:
+    """Findings joined by what they are about, by a session, a unit or a stranger's address, in order of time."""
     parents = list(range(len(opening)))
 
     def root(index: int) -> int:
@@ -190,7 +213,7 @@ def _components(opening: Sequence[Finding], strange: frozenset[str]) -> list[lis
             index = parents[index]
         return index
 
-    for run in _joined_runs(opening, strange):
+    for run in _joined_runs(opening, strange, judgement):
         for index in run[1:]:
             parents[root(index)] = root(run[0])
     components: dict[int, list[Finding]] = defaultdict(list)
@@ -199,19 +222,54 @@ def _components(opening: Sequence[Finding], strange: frozenset[str]) -> list[lis
     return list(components.values())
 
 
-def _joined_runs(opening: Sequence[Finding], strange: frozenset[str]) -> list[list[int]]:
-    """Indices of findings that share an account without a long gap, an application, an address or a session."""
+def _joined_runs(opening: Sequence[Finding], strange: frozenset[str], judgement: Judgement | None) -> list[list[int]]:
+    """Indices of findings that share an account without a long gap, an application, an address, a session or a unit."""
     by_key: dict[str, list[int]] = defaultdict(list)
+    guessed = _guessed_accounts(opening)
     for index, finding in enumerate(opening):
         sessions = finding.sessions if _is_account(finding) else ()
         addresses = strange.intersection(finding.addresses)
         keys = {*finding.case_keys, *(f"session:{name}" for name in sessions), *(f"address:{ip}" for ip in addresses)}
+        keys |= {f"unit:{unit}" for unit in _units_of(finding, judgement)}
+        keys |= {f"account:{name}" for name in _admitters(finding)}
+        keys |= {f"campaign:{number}" for number in _campaigns_of(finding, judgement)}
+        keys |= {f"guess:{name} {ip}" for name, ip in guessed if name in finding.actors and ip in finding.addresses}
         for key in sorted(keys):
             by_key[key].append(index)
     runs: list[list[int]] = []
     for key, indices in by_key.items():
         runs += _runs(indices, opening) if key.startswith("account:") else [indices]
     return runs
+
+
+def _campaigns_of(finding: Finding, judgement: Judgement | None) -> frozenset[int]:
+    if judgement is None:
+        return frozenset()
+    found = (judgement.campaign_of.get(unit) for unit in judgement.units_of(finding))
+    return frozenset(number for number in found if number is not None)
+
+
+def _admitters(finding: Finding) -> tuple[str, ...]:
+    """Who let the application in that a finding is about: the victim of the same story, or its author."""
+    return finding.actors if finding.detector_id in _ADMISSIONS and _APPLICATIONS.intersection(finding.attack) else ()
+
+
+def _guessed_accounts(findings: Sequence[Finding]) -> frozenset[tuple[str, str]]:
+    """Accounts whose password was guessed, with the address that it was guessed from."""
+    return frozenset(
+        (name, address)
+        for finding in findings
+        if _GUESSED.issubset(finding.attack)
+        for name in finding.actors
+        for address in finding.addresses
+    )
+
+
+def _units_of(finding: Finding, judgement: Judgement | None) -> tuple[str, ...]:
+    """The units that a finding is about; one that follows counts as the one that it follows."""
+    if judgement is None:
+        return finding.units
+    return tuple(judgement.followed.get(unit, unit) for unit in judgement.units_of(finding))
 
 
 def _is_account(finding: Finding) -> bool:
@@ -250,7 +308,9 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
         group.id: {name for finding in group.opened if not finding.units for name in finding.sessions}
         for group in groups
     }
-    apps = {group.id: set(group.names("application")) for group in groups}
+    # Where it is known which session clusters went through a door, these count, and not all that an application that
+    # was there before reads every day.
+    apps = {group.id: set() if _has_uses(group) else set(group.names("application")) for group in groups}
     wanted_ids = sorted(set().union(*ids.values()))
     wanted_sessions = sorted(set().union(*sessions.values()))
     wanted_apps = sorted(set().union(*apps.values()))
@@ -281,8 +341,21 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
     }
 
 
-def _draft(group: _Group, groups: Sequence[_Group], access_ids: tuple[str, ...]) -> CaseDraft:
+def _has_uses(group: _Group) -> bool:
+    return any(
+        finding.detector_id == open_door.ID and item.role == "use"
+        for finding in group.findings
+        for item in finding.evidence
+    )
+
+
+def _draft(
+    group: _Group, groups: Sequence[_Group], access_ids: tuple[str, ...], judgement: Judgement | None
+) -> CaseDraft:
     findings = group.findings
+    units = {unit for finding in findings for unit in _units_of(finding, judgement)}
+    if judgement is not None:
+        units |= {unit for unit, first in judgement.followed.items() if first in units}
     attack = tuple(sorted({technique for finding in findings for technique in finding.attack}))
     return CaseDraft(
         id=group.id,
@@ -299,6 +372,7 @@ def _draft(group: _Group, groups: Sequence[_Group], access_ids: tuple[str, ...])
         links=(*_own_links(group), *_links_between(group, groups)),
         next_steps=_next_steps(group, frozenset(attack)),
         access_ids=access_ids,
+        units=tuple(sorted(units)),
     )
 
 
@@ -352,6 +426,10 @@ def _own_links(group: _Group) -> list[Phrase]:
         for address, number in strangers.items()
         if number > 1
     ]
+    links += [
+        phrase("{account} let the application {application} in.", account=account, application=application)
+        for application, account in _admissions(group)
+    ]
     if group.joined:
         links.append(
             phrase(
@@ -361,6 +439,17 @@ def _own_links(group: _Group) -> list[Phrase]:
             )
         )
     return links
+
+
+def _admissions(group: _Group) -> list[tuple[str, str]]:
+    """Applications of the case and the accounts that let them in, where the case is about more than one of these."""
+    pairs = {
+        (key.split(":", 1)[1], actor)
+        for finding in group.opened
+        for key in finding.case_keys
+        for actor in _admitters(finding)
+    }
+    return sorted(pairs) if len(group.keys) > 1 else []
 
 
 def _about(key: str, number: int) -> Phrase:

@@ -1,4 +1,4 @@
-"""The real lab tenant: every staged attack is in a case, and nothing that its labels call benign is cited."""
+"""The real lab tenant: every staged attack is in its one case, and nothing that its labels call benign is cited."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import json
 
 import pytest
 
-from brokenseal.detectors import DETECTORS
-from brokenseal.findings import run_detectors
-from brokenseal.model import Coverage, Severity
-from brokenseal.scope import cases_of
+from brokenseal.investigate import coverage_of, detect
+from brokenseal.model import Severity
 from brokenseal.sources import unified_audit
 from support import SAMPLES, make_tables, needs_samples
 
@@ -53,36 +51,21 @@ def labels():
 
 
 @pytest.fixture(scope="module")
-def grouping(rows):
-    coverage = Coverage(
-        first_at=None,
-        last_at=None,
-        tenants=(),
-        sources=(),
-        mailboxes=(),
-        mail_accesses=92,
-        with_session=None,
-        with_token=None,
-        alarms=(),
-        cannot_tell=(),
-        unmet_needs=("token_ids", "non_interactive_sign_in"),
-    )
+def detection(rows):
     tables = make_tables(rows)
-    findings, _ = run_detectors(tables, DETECTORS, coverage)
-    return cases_of(findings, tables)
+    return detect(tables, coverage_of(tables))
 
 
 def cited(findings):
     return {item.event_id for finding in findings for item in finding.evidence}
 
 
-def case_about(grouping, key):
-    (case,) = [case for case in grouping.cases if any(key in finding.case_keys for finding in case.findings)]
-    return case
+def about(case, key):
+    return [finding for finding in case.findings if key in finding.case_keys]
 
 
-def test_nothing_labelled_benign_is_cited(grouping, labels):
-    everything = cited(grouping.notices) | cited(finding for case in grouping.cases for finding in case.findings)
+def test_nothing_labelled_benign_is_cited(detection, labels):
+    everything = cited(detection.notices) | cited(finding for case in detection.cases for finding in case.findings)
     for label, number in (
         ("exchange_system_cmdlet", 716),
         ("first_party_rest_read", 63),
@@ -92,9 +75,8 @@ def test_nothing_labelled_benign_is_cited(grouping, labels):
         assert not everything & labels[label]
 
 
-def test_the_takeover_is_one_case_and_comes_first(grouping, labels, rows):
-    case = case_about(grouping, f"account:{VICTIM}")
-    assert case is grouping.cases[0]
+def test_the_takeover_is_one_case_and_not_five(detection, labels, rows):
+    (case,) = detection.cases
     assert case.severity is Severity.CRITICAL
     assert {SPRAYER, INTRUDER} <= set(case.addresses)
     wanted = ("attacker_owa_mail_read", "inbox_rule_hide", "transport_rule_bcc", "spray_success_a_thulile",
@@ -113,35 +95,28 @@ def test_the_takeover_is_one_case_and_comes_first(grouping, labels, rows):
     assert cited([reads]) == labels["attacker_owa_mail_read"]
     items = [item for item in rows["accessed_items"] if item["event_id"] in cited([reads])]
     assert (len(reads.evidence), len(items), len({item["internet_message_id"] for item in items})) == (5, 25, 24)
-    assert labels["attacker_owa_mail_read"] <= set(case.access_ids)
+    assert labels["attacker_owa_mail_read"] <= detection.access_ids
 
 
 @pytest.mark.parametrize("app", ["768fb398-1e3f-4a25-8989-2141f5eb5ebd", "ea0056b2-87ac-4765-ba13-e2768da6fba7"])
-def test_each_illicit_application_is_a_critical_case(grouping, app):
-    case = case_about(grouping, f"application:{app}")
-    assert case.severity is Severity.CRITICAL
+def test_each_illicit_application_stands_in_the_case_of_the_account_that_let_it_in(detection, app):
+    found = about(detection.cases[0], f"application:{app}")
+    assert min(finding.severity.rank for finding in found) == Severity.CRITICAL.rank
 
 
-def test_consents_grants_secrets_and_the_read_are_under_the_applications(grouping, labels):
-    found = cited(
-        finding
-        for case in grouping.cases
-        for finding in case.findings
-        if finding.case_keys[0].startswith("application:")
-    )
+def test_consents_grants_secrets_and_the_read_are_under_the_applications(detection, labels):
+    found = cited(finding for finding in detection.cases[0].findings if finding.case_keys[0].startswith("application:"))
     for label in ("illicit_consent", "illicit_consent_companion", "oauth_app_mail_read"):
         assert labels[label] <= found
     assert len(labels["rogue_app_secret"] & found) == 3, "three secrets were added, and one was removed"
 
 
-def test_both_sprays_are_in_the_case_of_their_address(grouping, labels):
-    case = case_about(grouping, f"address:{SPRAYER}")
-    first, second = sorted(case.findings, key=lambda finding: finding.first_at)
+def test_both_sprays_are_in_the_case_of_the_account_that_they_opened(detection, labels):
+    first, second = sorted(about(detection.cases[0], f"address:{SPRAYER}"), key=lambda finding: finding.first_at)
     assert cited([first]) == labels["password_spray_1"]
     assert cited([second]) == labels["password_spray_2"]
     assert (len(first.evidence), len(second.evidence)) == (36, 19)
 
 
-def test_four_cases_tell_it_all_and_the_hard_negative_is_no_more_than_a_notice(grouping, labels):
-    assert [case.severity for case in grouping.cases] == [Severity.CRITICAL] * 3 + [Severity.HIGH]
-    assert labels["inbox_rule_odd_benign"] <= cited(grouping.notices)
+def test_the_hard_negative_is_no_more_than_a_notice(detection, labels):
+    assert labels["inbox_rule_odd_benign"] <= cited(detection.notices)

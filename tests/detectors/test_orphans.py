@@ -115,3 +115,14 @@ def test_order_changes_nothing():
     mixed = list(tokens)
     random.Random(4).shuffle(mixed)
     assert judge(mixed) == judge(tokens)
+
+
+def test_orphans_of_strange_clients_do_not_make_themselves_usual():
+    many = [token(f"u{n}", mailbox=f"m{n % 40}") for n in range(2_000)]
+    forged = [token(f"f{n}", mailbox=f"m{n}", issued_at_us=n * 3_600_000_000, **LOST) for n in range(30)]
+    named = frozenset(one.unit for one in forged)
+    blind = {one.unit: one for one in judge([*many, *forged])}
+    told = {one.unit: one for one in judge([*many, *forged], named)}
+    assert blind["f0"].f0_upper > 5 * told["f0"].f0_upper
+    assert told["f0"].n_reference == 1_950
+    assert {told[unit].state for unit in named} == {"fired"}

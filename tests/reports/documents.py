@@ -32,6 +32,7 @@ from brokenseal.model import (
     Verdict,
 )
 from brokenseal.wording import phrase
+from reports.assessments import hostile_assessment, rich_assessment
 
 START = dt.datetime(2024, 5, 6, tzinfo=dt.UTC)
 PEOPLE = ("anna.lindqvist", "b.moreau", "carla.diaz", "d.okafor", "eva.novak", "finance")
@@ -239,7 +240,7 @@ def _cases():
         addresses=("192.0.2.44",),
     )
 
-    def case(number, title, severity, findings, seen, *, summary=()):
+    def case(number, title, severity, findings, seen, *, summary=(), assessment=None):
         return Case(
             id=f"case-{number:012x}",
             title=title,
@@ -258,6 +259,7 @@ def _cases():
                 phrase("Revoke the sessions of {actors}.", actors=findings[0].actors[0]),
                 phrase("Keep the raw exports: they are evidence."),
             ),
+            assessment=assessment,
         )
 
     return (
@@ -276,6 +278,7 @@ def _cases():
                 ),
                 phrase("No sign-in log shows these tokens being issued."),
             ),
+            assessment=rich_assessment((event(1000), event(1010))),
         ),
         case(
             0x5EA2,
@@ -707,6 +710,7 @@ def hostile_document():
         links=(phrase("Linked by {text}", text=HOSTILE[10]),),
         exposure=seen,
         next_steps=(phrase("Ask {text}", text=HOSTILE[15]),),
+        assessment=hostile_assessment(HOSTILE),
     )
     activity = Activity(
         days=tuple(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from brokenseal.detectors import (
     app_credential,
     audit_off,
+    door_chain,
     federation,
     first_seen_client,
     illicit_consent,
@@ -45,6 +46,7 @@ DETECTORS: tuple[Detector, ...] = (
     mailbox_delegation.DETECTOR,
     illicit_consent.DETECTOR,
     app_credential.DETECTOR,
+    door_chain.DETECTOR,
     privileged_role.DETECTOR,
     federation.DETECTOR,
     audit_off.DETECTOR,
@@ -56,5 +58,8 @@ WEIGHED: tuple[Detector, ...] = (
     session_handover.DETECTOR,
     open_door.DETECTOR,
 )
-"""Detectors whose every answer needs a weight. They are not run until the calibration that gives it is shipped: alone
-they name every new telephone and every change of an administrator. Each is handed the marks of those before it."""
+"""Detectors whose every answer needs a weight: alone they name every new telephone and every change of an
+administrator. They say something of heavy units alone."""
+
+MARKING: tuple[Detector, ...] = tuple(detector for detector in (*WEIGHED, *DETECTORS) if detector.mark is not None)
+"""Those that mark units, in order: each is handed the marks of those before it."""

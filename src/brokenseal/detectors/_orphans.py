@@ -91,7 +91,7 @@ class Judged:
         return None if self.f0_upper is None else math.ceil(self.f0_upper * _BILLION)
 
 
-class _Episode(NamedTuple):
+class Episode(NamedTuple):
     """The first token of a cluster that can be judged, and whether others of another day are orphans too."""
 
     token: Token
@@ -99,20 +99,20 @@ class _Episode(NamedTuple):
     is_again: bool
 
 
-class _Count(NamedTuple):
+class Count(NamedTuple):
     """Episodes of a class (or of one mailbox of it): all, orphans, joined by session alone."""
 
     episodes: int
     orphans: int
     session_only: int
 
-    def without(self, other: _Count) -> _Count:
-        return _Count(
+    def without(self, other: Count) -> Count:
+        return Count(
             self.episodes - other.episodes, self.orphans - other.orphans, self.session_only - other.session_only
         )
 
 
-_NOTHING: Final = _Count(0, 0, 0)
+_NOTHING: Final = Count(0, 0, 0)
 
 
 def judge(tokens: Iterable[Token], strange: Collection[str] | None = None) -> list[Judged]:
@@ -120,18 +120,14 @@ def judge(tokens: Iterable[Token], strange: Collection[str] | None = None) -> li
 
     Args:
         tokens: In any order; each token of a cluster once.
-        strange: Clusters whose client is strange; None where nothing is known of that. Orphans of usual clients in
-            several mailboxes within half an hour are a gap in the log, and nothing is said of them.
+        strange: Clusters whose client is strange; None where nothing is known of that. They are no reference, so that
+            an intruder in many mailboxes does not make its own orphans usual; and orphans of usual clients in several
+            mailboxes within half an hour are a gap in the log, and nothing is said of them.
 
     Returns: One per cluster, by unit.
     """
-    by_unit: dict[str, list[Token]] = defaultdict(list)
-    for token in tokens:
-        by_unit[token.unit].append(token)
-    episodes = {unit: _episode(held) for unit, held in by_unit.items()}
-    counts, of_mailbox = _counts(episode for episode in episodes.values() if episode is not None)
+    by_unit, episodes, bounds = reference(tokens, strange)
     gaps = _in_gaps([e for e in episodes.values() if e is not None and e.outcome == "orphan"], strange)
-    bounds = _Bounds(counts, of_mailbox)
     found = []
     for unit in sorted(by_unit):
         episode = episodes[unit]
@@ -144,6 +140,18 @@ def judge(tokens: Iterable[Token], strange: Collection[str] | None = None) -> li
     return found
 
 
+def reference(
+    tokens: Iterable[Token], strange: Collection[str] | None = None
+) -> tuple[Mapping[str, Sequence[Token]], Mapping[str, Episode | None], Bounds]:
+    """Tokens and episode of each cluster, and what its class is judged by; see `judge`."""
+    by_unit: dict[str, list[Token]] = defaultdict(list)
+    for token in tokens:
+        by_unit[token.unit].append(token)
+    episodes = {unit: _episode(held) for unit, held in by_unit.items()}
+    usual = (episode for unit, episode in episodes.items() if episode is not None and unit not in (strange or ()))
+    return by_unit, episodes, Bounds(*_counts(usual))
+
+
 def _reason(held: Sequence[Token]) -> str:
     """The reason of the token that was issued first; a cluster has no better one."""
     return min(held, key=lambda token: (token.issued_at_us, token.token)).reason or ""
@@ -153,7 +161,7 @@ def _outcome(token: Token) -> str:
     return "joined" if token.is_issued else "session_only" if token.is_session_known else "orphan"
 
 
-def _episode(held: Sequence[Token]) -> _Episode | None:
+def _episode(held: Sequence[Token]) -> Episode | None:
     # A token with its sign-in can be judged whatever else is missing.
     judged = sorted(
         (token for token in held if token.reason is None or token.is_issued),
@@ -167,7 +175,7 @@ def _episode(held: Sequence[Token]) -> _Episode | None:
     # One lost line orphans all later tokens of a session, so that the first token decides; but a later orphan of a
     # cluster that began well is a new episode.
     outcome = _outcome(first) if _outcome(first) != "joined" or "orphan" not in outcomes else "orphan"
-    return _Episode(first, outcome, is_again=len(days) > 1)
+    return Episode(first, outcome, is_again=len(days) > 1)
 
 
 Classes = tuple[str, str]
@@ -177,22 +185,22 @@ def _class_of(token: Token) -> Classes:
     return (token.tenant, token.provenance)
 
 
-def _counts(episodes: Iterable[_Episode]) -> tuple[Mapping[Classes, _Count], Mapping[tuple[Classes, str], _Count]]:
-    whole: dict[Classes, _Count] = defaultdict(lambda: _NOTHING)
-    mailbox: dict[tuple[Classes, str], _Count] = defaultdict(lambda: _NOTHING)
+def _counts(episodes: Iterable[Episode]) -> tuple[Mapping[Classes, Count], Mapping[tuple[Classes, str], Count]]:
+    whole: dict[Classes, Count] = defaultdict(lambda: _NOTHING)
+    mailbox: dict[tuple[Classes, str], Count] = defaultdict(lambda: _NOTHING)
     for episode in episodes:
         token, key = episode.token, _class_of(episode.token)
-        one = _Count(1, int(episode.outcome == "orphan"), int(episode.outcome == "session_only"))
-        whole[key] = _Count(*(a + b for a, b in zip(whole[key], one, strict=True)))
+        one = Count(1, int(episode.outcome == "orphan"), int(episode.outcome == "session_only"))
+        whole[key] = Count(*(a + b for a, b in zip(whole[key], one, strict=True)))
         place = (key, token.mailbox)
-        mailbox[place] = _Count(*(a + b for a, b in zip(mailbox[place], one, strict=True)))
+        mailbox[place] = Count(*(a + b for a, b in zip(mailbox[place], one, strict=True)))
     return whole, mailbox
 
 
-class _Bounds:
+class Bounds:
     """Upper bounds of the share of orphans, by class, without the mailbox that is judged."""
 
-    def __init__(self, counts: Mapping[Classes, _Count], of_mailbox: Mapping[tuple[Classes, str], _Count]) -> None:
+    def __init__(self, counts: Mapping[Classes, Count], of_mailbox: Mapping[tuple[Classes, str], Count]) -> None:
         self._counts, self._of_mailbox = counts, of_mailbox
         self._priors: dict[tuple[str, str], tuple[float, float]] = {}
         self._found: dict[tuple[Classes, str, str], tuple[float, int]] = {}
@@ -201,23 +209,24 @@ class _Bounds:
         """Upper 95 % bound of the share of the outcome among authorised episodes, and the episodes behind it."""
         key = (_class_of(token), token.mailbox, outcome)
         if key not in self._found:
-            rest = self._rest(token)
+            rest = self.rest(token)
             count = rest.orphans if outcome == "orphan" else rest.session_only
             self._found[key] = (self._upper(token, count, rest.episodes), rest.episodes)
         return self._found[key]
 
     def is_joined_by_session(self, token: Token) -> bool:
         """Whether a join by session alone counts as a join in this class."""
-        rest = self._rest(token)
+        rest = self.rest(token)
         return not rest.episodes or rest.session_only > SESSION_JOINED_SHARE * rest.episodes
 
     def is_joined_by_token(self, token: Token) -> bool:
         """Whether nearly all episodes of this class join by token."""
-        rest = self._rest(token)
+        rest = self.rest(token)
         joined = rest.episodes - rest.orphans - rest.session_only
         return bool(rest.episodes) and joined >= TOKEN_JOINED_SHARE * rest.episodes
 
-    def _rest(self, token: Token) -> _Count:
+    def rest(self, token: Token) -> Count:
+        """Episodes of the class in other mailboxes."""
         key = _class_of(token)
         return self._counts.get(key, _NOTHING).without(self._of_mailbox.get((key, token.mailbox), _NOTHING))
 
@@ -247,7 +256,7 @@ def _protocol(provenance: str) -> str:
     return provenance.partition("|")[2]
 
 
-def _beta(others: Sequence[_Count]) -> tuple[float, float]:
+def _beta(others: Sequence[Count]) -> tuple[float, float]:
     """Moments of the shares of other classes; the weaker and the worse, the less they say."""
     episodes = sum(count.episodes for count in others)
     orphans = sum(count.orphans for count in others)
@@ -263,7 +272,7 @@ def _beta(others: Sequence[_Count]) -> tuple[float, float]:
     return strength * mean, strength * (1 - mean)
 
 
-def _judged(unit: str, episode: _Episode, bounds: _Bounds) -> Judged:
+def _judged(unit: str, episode: Episode, bounds: Bounds) -> Judged:
     token, outcome = episode.token, episode.outcome
     if outcome == "joined":
         return Judged(unit=unit, state="quiet")
@@ -279,7 +288,7 @@ def _judged(unit: str, episode: _Episode, bounds: _Bounds) -> Judged:
     return Judged(unit=unit, state="fired", bin=name, f0_upper=share, n_reference=episodes)
 
 
-def _in_gaps(orphans: Sequence[_Episode], strange: Collection[str] | None) -> frozenset[str]:
+def _in_gaps(orphans: Sequence[Episode], strange: Collection[str] | None) -> frozenset[str]:
     """Orphans of usual clients, with those of two other mailboxes of the class issued within half an hour."""
     if strange is None:
         return frozenset()

@@ -22,6 +22,7 @@ from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
 
     from brokenseal.model import Tables
 
@@ -100,6 +101,12 @@ def doors(tables: Tables) -> ir.Table:
         "use_cluster",
         unit=rows.event_id,
     ).relocate("unit")
+
+
+def units(tables: Tables) -> pa.Table:
+    """The doors as units that are weighed: unit, tenant_id, mailbox_key (who made the change), network."""
+    rows = doors(tables)
+    return rows.select("unit", "tenant_id", "network", mailbox_key=rows.actor_key).order_by("unit").to_pyarrow()
 
 
 def uses(tables: Tables) -> ir.Table:

@@ -40,6 +40,8 @@ READS = {
     ),
 }
 
+ID = "token.provenance"
+
 REASONS = (
     "no_token_id",  # the record carries no token id (all records before 2025, MAPI, ActiveSync)
     "opaque_token_id",  # a placeholder or a form that nobody can decode
@@ -237,12 +239,12 @@ def mark(tables: Tables) -> ir.Table:
             "f0_upper_ppb": one.f0_upper_ppb,
             "n_reference": one.n_reference if one.f0_upper is not None else None,
         }
-        for one in _orphans.judge(tokens, _strange(tables))
+        for one in _orphans.judge(tokens, strange_clusters(tables))
     ]
     return ibis.memtable(pa.Table.from_pylist(found, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
 
 
-def _strange(tables: Tables) -> frozenset[str] | None:
+def strange_clusters(tables: Tables) -> frozenset[str] | None:
     """Clusters whose client is strange, where the runner has them at hand."""
     marks = tables.get(f"marks:{stranger_client.ID}")
     if marks is None:
@@ -259,7 +261,34 @@ BINS = {
 
 
 def find(tables: Tables) -> ir.Table:
-    """Mail accesses whose token was not issued, by client and mailbox."""
+    """Mail accesses whose token was not issued: by session cluster where these were marked, else by mailbox."""
+    marks = tables.get(f"marks:{ID}")
+    return _find_plain(tables) if marks is None else _find_marked(marks, tables)
+
+
+def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
+    """The reads of marked clusters with tokens that no sign-in explains."""
+    weights = ("bin", "weight_millibans", "f0_upper_ppb", "n_reference")
+    fired = marks.filter(marks.state == "fired").select("unit", *weights)
+    judged = _judged(tables)
+    missing = judged.filter(judged.reason.isnull(), ~judged.is_issued).select("event_id").distinct()
+    rows = members_of(tables).semi_join(missing, "event_id")
+    rows = rows.inner_join(fired, rows.cluster == fired.unit)
+    strange = tables[f"marks:{stranger_client.ID}"]
+    strange = strange.filter(strange.state == "fired").select(strange_unit="unit").distinct()
+    rows = rows.left_join(strange, rows.cluster == strange.strange_unit)
+    mailbox = ibis.coalesce(rows.mailbox_upn, rows.mailbox_key)
+    return as_hits(
+        rows,
+        group_key=rows.cluster.concat(" ", mailbox),
+        variant=ibis.ifelse(rows.strange_unit.notnull(), "not_issued_new_client", "not_issued"),
+        role="read",
+        about=rows.effective_app,
+        weight={"unit": rows.cluster, **{name: rows[name] for name in weights}},
+    )
+
+
+def _find_plain(tables: Tables) -> ir.Table:
     missing = verdicts(tables)
     missing = missing.filter(missing.verdict == "not_issued")
     accesses = first_seen_client.client_accesses(tables).semi_join(missing, "event_id")
@@ -315,7 +344,7 @@ _SETTLES = phrase(
 )
 
 DETECTOR = Detector(
-    id="token.provenance",
+    id=ID,
     title=phrase("Mail read with a token that no sign-in explains"),
     reads=READS,
     needs=("mail_access", "token_ids", "sign_in", "non_interactive_sign_in"),

@@ -112,6 +112,8 @@ MESSAGE_COLUMNS = (
     RECORDS,
 )
 
+POSSIBLE_COLUMNS = (*MESSAGE_COLUMNS[:3], col("reason", phrase("Reason"), "word"), *MESSAGE_COLUMNS[3:])
+
 
 def coded(table: Mapping[str, Phrase], code: str | None) -> Phrase | str | None:
     """The phrase for a code, or the code as it is where there is none."""

@@ -264,6 +264,7 @@ def workbook(document: CaseDocument) -> tuple[ReportTable, ...]:
         _tables.exposure_of(document.cases),
         _tables.exposure_all(document.exposure),
         _tables.messages(document),
+        _tables.possible_messages(document),
         _tables.folders(document),
         _tables.open_ended(document),
         sources(document.coverage),

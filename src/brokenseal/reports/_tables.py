@@ -22,6 +22,7 @@ from brokenseal.reports._columns import (
     MAILBOXES,
     MESSAGE_COLUMNS,
     POSSIBLE,
+    POSSIBLE_COLUMNS,
     RECORDS,
     SESSIONS,
     SEVERITY,
@@ -34,7 +35,7 @@ from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from brokenseal.model import Case, CaseDocument, ExposedFolder, ExposedMessage, Exposure, Finding, OpenEnded
     from brokenseal.reports._columns import Cell
@@ -242,22 +243,43 @@ def exposure_all(seen: Exposure) -> ReportTable:
 
 def messages(document: CaseDocument) -> ReportTable:
     """Every message that was read with certainty, those of cases first, then by mailbox and time."""
-    lines: dict[tuple[str, str], ExposedMessage] = {}
-    of: dict[tuple[str, str], list[str]] = {}
-    for line in document.exposure.messages:
-        lines[line.mailbox, line.internet_message_id] = line
-    for case in document.cases:
-        for line in case.exposure.messages:
-            key = (line.mailbox, line.internet_message_id)
-            lines.setdefault(key, line)
-            of.setdefault(key, []).append(case.id)
-    order = sorted(lines, key=lambda key: (key not in of, key[0], lines[key].first_at, key[1]))
+    lines, of = _message_lines(document, lambda seen: seen.messages)
     return ReportTable(
         name="messages",
         title=MESSAGES_TITLE,
         columns=MESSAGE_COLUMNS,
-        rows=tuple(message_row(lines[key], tuple(of.get(key, ()))) for key in order),
+        rows=tuple(message_row(line, of[key]) for key, line in lines.items()),
     )
+
+
+def possible_messages(document: CaseDocument) -> ReportTable:
+    """Messages that may have been read in a case, by doubtful reads or by a rule, each with its reason."""
+    lines, of = _message_lines(document, lambda seen: seen.possible_messages)
+    rows = ((message_row(line, of[key]), coded(_words.POSSIBLE_REASON, line.reason)) for key, line in lines.items())
+    return ReportTable(
+        name="possible_messages",
+        title=phrase("Messages perhaps read"),
+        columns=POSSIBLE_COLUMNS,
+        rows=tuple((*cells[:3], reason, *cells[3:]) for cells, reason in rows),
+    )
+
+
+_MessageKey = tuple[str, str, str | None]
+
+
+def _message_lines(
+    document: CaseDocument, listed: Callable[[Exposure], Iterable[ExposedMessage]]
+) -> tuple[dict[_MessageKey, ExposedMessage], dict[_MessageKey, tuple[str, ...]]]:
+    """The lines of all exposures, each once, those of cases first; and the cases that each is of."""
+    lines: dict[_MessageKey, ExposedMessage] = {}
+    of: dict[_MessageKey, list[str]] = {}
+    for case_id, seen in ((None, document.exposure), *((case.id, case.exposure) for case in document.cases)):
+        for line in listed(seen):
+            key = (line.mailbox, line.internet_message_id, line.reason)
+            lines.setdefault(key, line)
+            of.setdefault(key, []).extend([] if case_id is None else [case_id])
+    order = sorted(lines, key=lambda key: (not of[key], key[0], lines[key].first_at, key[1], key[2] or ""))
+    return {key: lines[key] for key in order}, {key: tuple(of[key]) for key in order}
 
 
 def message_row(line: ExposedMessage, of: tuple[str, ...]) -> tuple[Cell, ...]:

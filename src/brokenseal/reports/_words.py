@@ -32,6 +32,11 @@ VERDICT = {
 
 SIMULATED = phrase("Simulated: these logs are of a tenant that Brokenseal made up. Nobody's mail was read.")
 
+def left_out(count: int) -> Phrase:
+    """How many notices are counted and not shown."""
+    return phrase("{n} lighter notice(s) are beyond the budget of notices and not shown.", n=count)
+
+
 KIND = {
     "certain": phrase("Certain"),
     "possible": phrase("Possible"),
@@ -40,7 +45,10 @@ KIND = {
 
 KIND_MEANS = {
     "certain": phrase("Messages that a record lists. They were read."),
-    "possible": phrase("Messages known to have stood in folders that went to a client as a whole."),
+    "possible": phrase(
+        "Messages that may have been read: they stood in folders that went to a client as a whole, only reads that may "
+        "be authorised list them, or a rule sent such mail on."
+    ),
     "unknowable": phrase("Spans of time in which more may have been read than any record shows."),
 }
 
@@ -48,6 +56,25 @@ STATE = {
     "fired": phrase("Found something"),
     "quiet": phrase("Found nothing"),
     "not_assessable": phrase("Could not be assessed"),
+}
+
+CONFIDENCE = {
+    "high": phrase("high"),
+    "moderate": phrase("moderate"),
+    "low": phrase("low"),
+}
+
+RESULT = {
+    "supported": phrase("supported by records"),
+    "cannot_tell": phrase("cannot be told"),
+    "refuted": phrase("refuted by records"),
+}
+
+STANDING = {
+    "opens": phrase("opened it"),
+    "joins": phrase("joined it by weight"),
+    "follows": phrase("the same client later"),
+    "cited": phrase("cited by a finding"),
 }
 
 TRUTH = {
@@ -62,6 +89,15 @@ OPEN_REASON = {
     "records_without_items": phrase("Records that list no messages"),
     "no_mail_access_log": phrase("No mail access log"),
     "items_unnamed": phrase("Messages without an identifier"),
+    "door_unlogged": phrase("A right to read what is not logged"),
+    "forwarded_untraced": phrase("Mail sent on without a trace"),
+}
+
+POSSIBLE_REASON = {
+    "shared_address": phrase("Read only from an address that authorised people use as well"),
+    "forwarded": phrase("Arrived under a rule that sent it on"),
+    "forwarded_sent": phrase("Arrived under a rule that sent it on, and a message trace shows the copy"),
+    "forwarded_unclear": phrase("Arrived under a rule that may have sent it on; no record settles its conditions"),
 }
 
 ALARM = {

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _cells, _figures, _ledger_tables, _tables, _words
+from brokenseal.reports import _cells, _figures, _judged, _ledger_tables, _tables, _words
 from brokenseal.reports._columns import ReportTable, col
 from brokenseal.reports._escape import anchor
 from brokenseal.reports._glossary import GLOSSARY
@@ -91,6 +91,7 @@ def render(document: CaseDocument, lang: str) -> bytes:
             cases_first=CASES_FIRST,
             evidence_of=functools.partial(_evidence, document, cells),
             exposure_of=lambda case: _view(_case_exposure(case), cells),
+            judged=functools.partial(_judgement, cells),
             limits=_limits(document),
             moment=_cells.moment,
             shown=_cells.shown,
@@ -177,6 +178,10 @@ def _by_importance(document: CaseDocument) -> Iterable[str]:
     for found in (*(found for case in document.cases for found in case.findings), *document.notices):
         for item in found.evidence[:EVIDENCE_SHOWN]:
             yield item.event_id
+    for judged in (case.assessment for case in document.cases if case.assessment is not None):
+        yield from (unit.unit for unit in judged.units)
+        for tested in judged.alternatives:
+            yield from tested.event_ids[: _cells.RECORDS_SHOWN]
     for seen in (*(case.exposure for case in document.cases), document.exposure):
         for event_ids in (
             *(span.event_ids for span in seen.open_ended),
@@ -253,6 +258,21 @@ def _case_exposure(case: Case) -> ReportTable:
     return _tables.exposure_all(case.exposure)
 
 
+def _judgement(cells: _cells.Cells, case: Case) -> dict[str, Any] | None:
+    """What is judged of a case, as the page shows it; None where nothing was."""
+    if case.assessment is None:
+        return None
+    return {
+        "likelihoods": _view(_judged.likelihoods(case, case.assessment), cells),
+        "alternatives": _view(_judged.alternatives(case, case.assessment), cells),
+        "units": _view(_judged.units(case, case.assessment), cells),
+        "n_units": case.assessment.n_units,
+        "sentences": _judged.sentences(case.assessment),
+        "confidence": _words.CONFIDENCE[case.assessment.confidence],
+        "reasons": case.assessment.confidence_reasons,
+    }
+
+
 def _views(document: CaseDocument, cells: _cells.Cells, embedded: frozenset[str]) -> dict[str, _View]:
     made = (
         _tables.exposure_of(document.cases),
@@ -273,6 +293,7 @@ def _views(document: CaseDocument, cells: _cells.Cells, embedded: frozenset[str]
     )
     views = {table.name: _view(table, cells) for table in made}
     views["messages"] = _view(_tables.messages(document), cells, without=_MESSAGES_LEFT_TO_FILES)
+    views["possible_messages"] = _view(_tables.possible_messages(document), cells, without=_MESSAGES_LEFT_TO_FILES)
     views["records"] = _view(_ledger_tables.records(document, embedded), cells, total=len(document.cited))
     return views
 

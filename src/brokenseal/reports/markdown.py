@@ -6,13 +6,14 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _ledger_tables, _tables, _words
+from brokenseal.reports import _judged, _ledger_tables, _tables, _words
 from brokenseal.reports._escape import cut, markdown, markdown_code
 from brokenseal.wording import Phrase, format_value, phrase, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from brokenseal.judged import Assessment
     from brokenseal.model import Case, CaseDocument, Finding
     from brokenseal.reports._columns import Cell, Column, ReportTable
 
@@ -21,6 +22,7 @@ EVIDENCE_SHOWN = 5
 ROWS_SHOWN = 200
 _TEXT_LIMIT = 300
 _SHORT = ("mailbox", "cases", "subject", "sender", "first_at", "entries", "internet_message_id")
+_TESTED = ("name", "result", "because")
 _LISTED = 8
 
 
@@ -55,6 +57,8 @@ def _lines(document: CaseDocument, lang: str) -> Iterator[str]:
         yield from _section(phrase("Worth a look"), lang)
         for notice in document.notices:
             yield from _finding(notice, document, lang)
+        if document.notices_left_out:
+            yield _said(_words.left_out(document.notices_left_out), lang)
     for table in (
         _ledger_tables.detectors(document),
         _ledger_tables.sources(coverage),
@@ -117,6 +121,8 @@ def _case(number: int, case: Case, document: CaseDocument, lang: str) -> Iterato
         (phrase("ATT&CK"), ", ".join(markdown_code(_words.attack_name(technique)) for technique in case.attack) or "–"),
     ]
     yield from (f"- {markdown(say(label, lang))}: {value}" for label, value in facts)
+    if case.assessment is not None:
+        yield from _judgement(case, case.assessment, lang)
     for title, sentences in (
         (phrase("What to do next"), case.next_steps),
         (phrase("Why these findings belong together"), case.links),
@@ -126,6 +132,19 @@ def _case(number: int, case: Case, document: CaseDocument, lang: str) -> Iterato
             yield from (f"- {_said(sentence, lang)}" for sentence in sentences)
     for found in case.findings:
         yield from ("", *_finding(found, document, lang))
+
+
+def _judgement(case: Case, judged: Assessment, lang: str) -> Iterator[str]:
+    likelihoods, tested = _judged.likelihoods(case, judged), _judged.alternatives(case, judged)
+    yield from ("", f"**{markdown(say(likelihoods.title, lang))}**", "", *_table(likelihoods, lang))
+    confidence = _words.word(_words.CONFIDENCE, judged.confidence, lang)
+    yield from ("", f"**{markdown(say(_judged.CONFIDENCE, lang))}: {markdown(confidence)}**", "")
+    yield from (f"- {_said(sentence, lang)}" for sentence in judged.confidence_reasons)
+    if tested.rows:
+        yield from ("", f"**{markdown(say(tested.title, lang))}**", "", *_table(tested, lang, only=_TESTED))
+    for part in _judged.sentences(judged):
+        yield from ("", f"**{markdown(say(part.title, lang))}**", "")
+        yield from (f"- {_said(sentence, lang)}" for sentence in part.lines)
 
 
 def _finding(found: Finding, document: CaseDocument, lang: str) -> Iterator[str]:

@@ -23,6 +23,7 @@ def detection_summary(document: CaseDocument, lang: str) -> JsonObject:
         "headline": say(document.verdict.headline, lang),
         "cases": [_case(case, lang) for case in document.cases],
         "notices": [_finding(notice, lang) for notice in document.notices],
+        "notices_left_out": document.notices_left_out,
         "detectors": [
             {
                 "id": state.detector_id,
@@ -59,6 +60,7 @@ def _case(case: Case, lang: str) -> JsonObject:
             "certain": case.exposure.certain,
             "possible": case.exposure.possible,
             "unknowable": case.exposure.unknowable,
+            **_ways(case.exposure),
             "mailboxes": case.exposure.mailboxes,
         },
         "next_steps": [say(sentence, lang) for sentence in case.next_steps],
@@ -86,6 +88,16 @@ def _finding(finding: Finding, lang: str) -> JsonObject:
     }
 
 
+def _ways(exposure: Exposure) -> JsonObject:
+    """The parts of the possible messages; one can be possible in several ways."""
+    return {
+        "doubtful_accesses": exposure.doubtful_accesses,
+        "possible_synced": exposure.possible_synced,
+        "possible_doubtful": exposure.possible_doubtful,
+        "possible_forwarded": exposure.possible_forwarded,
+    }
+
+
 def exposure_summary(exposure: Exposure, lang: str) -> JsonObject:
     """Counts with their kinds, by mailbox, and the lines behind them."""
     return {
@@ -94,8 +106,10 @@ def exposure_summary(exposure: Exposure, lang: str) -> JsonObject:
         "certain": exposure.certain,
         "possible": exposure.possible,
         "unknowable": exposure.unknowable,
+        **_ways(exposure),
         "mailboxes": exposure.mailboxes,
         "messages": exposure.messages,
+        "possible_messages": exposure.possible_messages,
         "folders": exposure.folders,
         "open_ended": [
             {
@@ -104,6 +118,8 @@ def exposure_summary(exposure: Exposure, lang: str) -> JsonObject:
                 "first_at": span.first_at,
                 "last_at": span.last_at,
                 "explanation": say(span.explanation, lang),
+                "seen": span.seen,
+                "known": span.known,
                 "event_ids": span.event_ids,
             }
             for span in exposure.open_ended

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenseal.input_alarms import explain
-from brokenseal.reports import _words
+from brokenseal.reports import _judged, _words
 from brokenseal.reports._escape import terminal
 from brokenseal.wording import Phrase, format_value, phrase, say
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from brokenseal.evidence import Verification
     from brokenseal.ingest import IngestResult
+    from brokenseal.judged import Assessment
     from brokenseal.model import Case, CaseDocument, Coverage, DetectorState, Exposure, Finding, MailboxExposure
 
 CASES_SHOWN = 5
@@ -71,6 +72,8 @@ def detection_screen(document: CaseDocument, lang: str) -> RenderableType:
     if document.notices:
         parts.append(_title(phrase("Worth a look"), lang))
         parts += [_finding_line(notice, lang) for notice in document.notices]
+    if document.notices_left_out:
+        parts.append(Text(say(_words.left_out(document.notices_left_out), lang), style="dim"))
     unsure = [state for state in document.detectors if state.state == "not_assessable"]
     if unsure:
         parts.append(_title(phrase("Could not be assessed"), lang))
@@ -217,7 +220,7 @@ def _case(number: int, case: Case, lang: str) -> Iterator[RenderableType]:
     severity = case.severity.value
     word = f"{_SEVERITY_BARS[severity]} {_words.word(_words.SEVERITY, severity, lang)}"
     yield Text.assemble(f"{number:>2}  ", (word, _SEVERITY_STYLE[severity]), "  ", (case.id, "dim"))
-    details = [
+    details: list[RenderableType] = [
         Text.assemble(_sentence(case.title, lang), style="bold"),
         Text(f"{_minute(case.first_at)} – {_minute(case.last_at)} UTC", style="dim"),
     ]
@@ -225,7 +228,24 @@ def _case(number: int, case: Case, lang: str) -> Iterator[RenderableType]:
     if who:
         details.append(Text(" · ".join(who)))
     details.append(_kinds(case.exposure, lang))
+    if case.assessment is not None:
+        details += _judgement(case.assessment, lang)
     yield Padding(Group(*details), (0, 0, 1, 4))
+
+
+def _judgement(judged: Assessment, lang: str) -> Iterator[RenderableType]:
+    """Probability, confidence and innocent explanations, a line of its own for each."""
+    yield _labelled(_judged.MIDDLE, _judged.middle(judged), lang)
+    yield _labelled(_judged.CONFIDENCE, _words.CONFIDENCE[judged.confidence], lang)
+    if judged.alternatives:
+        yield Text(say(_judged.ALTERNATIVES, lang), style="dim")
+    for result, names in _judged.by_result(judged.alternatives):
+        listed = "; ".join(say(name, lang) for name in names)
+        yield Padding(Text.assemble((say(result, lang), "bold"), f": {terminal(listed)}"), (0, 0, 0, 2))
+
+
+def _labelled(label: Phrase, value: Phrase, lang: str) -> Text:
+    return Text.assemble((say(label, lang), "dim"), ": ", _sentence(value, lang))
 
 
 def _finding_line(found: Finding, lang: str) -> RenderableType:

@@ -1,0 +1,51 @@
+"""Both ways of reading side by side: everything that an ingest keeps must be the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+
+import brokenseal.ingest
+from brokenseal.ingest import ingest
+from brokenseal.settings import Settings
+from brokenseal.store import Store
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def stored(folder, texts: list[str], *, fast: bool, monkeypatch) -> tuple[dict[str, list], int]:
+    """All that an ingest of files with these texts keeps, by table, in an order of its own; records one by one."""
+    folder.mkdir()
+    paths = []
+    for number, text in enumerate(texts):
+        paths.append(folder / f"export-{number:03}.txt")
+        paths[-1].write_text(text, encoding="utf-8", newline="")
+    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if fast else 1 << 60)
+    chosen = Settings(store_dir=folder / "store", threads=1)
+    result = ingest(paths, chosen, now=NOW)
+    with Store.open(chosen) as store:
+        tables = {name: table.to_pyarrow().to_pylist() for name, table in store.tables().items()}
+    rows = {
+        name: sorted(repr(sorted(row.items(), key=str)) for row in rows)
+        for name, rows in tables.items()
+        if name not in {"ledger", "quarantine"}
+    }
+    rows["quarantine"] = sorted(
+        (row["input_sha256"], row["record_no"], row["reason"], row["column"]) for row in tables["quarantine"]
+    )
+    told = ("sha256", "framing", "shape", "outcome", "records", "kept", "duplicates", "rejected", "ignored")
+    rows["ledger"] = sorted(
+        tuple(str(row[name]) for name in (*told, "first_at", "last_at", "alarms", "evidence_sha256"))
+        for row in tables["ledger"]
+    )
+    return rows, result.one_by_one
+
+
+def assert_alike(tmp_path, texts: list[str], monkeypatch) -> int:
+    """Compare the two ways, and say how many records went one by one on the fast way."""
+    name = uuid.uuid4().hex
+    plain, _ = stored(tmp_path / f"{name}-plain", texts, fast=False, monkeypatch=monkeypatch)
+    fast, one_by_one = stored(tmp_path / f"{name}-fast", texts, fast=True, monkeypatch=monkeypatch)
+    for table in plain:
+        assert plain[table] == fast[table], table
+    return one_by_one
