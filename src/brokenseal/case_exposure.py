@@ -70,12 +70,14 @@ class Suspected:
         units_certain: Session clusters that are heavy enough to be an intruder's without more.
         accounts: Folded names of the accounts that the case is about.
         first_at: When the case began.
+        cited: Records that its findings cite: what an intruder did makes no habit.
     """
 
     access_ids: frozenset[str]
     units_certain: frozenset[str]
     accounts: frozenset[str]
     first_at: dt.datetime
+    cited: frozenset[str] = frozenset()
 
 
 def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judgement | None = None) -> CaseSelections:
@@ -101,6 +103,7 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
             units_certain=heavy.intersection(draft.units),
             accounts=frozenset(draft.actors),
             first_at=draft.first_at,
+            cited=frozenset(item.event_id for finding in draft.findings for item in finding.evidence),
         )
         for draft, of_draft in zip(drafts, units, strict=True)
     ]
@@ -203,7 +206,7 @@ def _doubtful(tables: Tables, suspected: Sequence[Suspected], reads: Iterable[Ro
     if not addresses:
         return tuple(frozenset() for _ in suspected)
     uses: dict[str, list[Row]] = defaultdict(list)
-    for use in _rows(uses_of(tables, addresses)):
+    for use in _rows(uses_of(tables, addresses, without=frozenset().union(*(one.cited for one in suspected)))):
         uses[use["client_ip"]].append(use)
     victims = frozenset[str]().union(*(one.accounts for one in suspected))
     return tuple(
@@ -216,15 +219,15 @@ def _doubtful(tables: Tables, suspected: Sequence[Suspected], reads: Iterable[Ro
     )
 
 
-def uses_of(tables: Tables, addresses: Iterable[str]) -> ir.Table:
-    """From when to when each account used each of these addresses with success.
+def uses_of(tables: Tables, addresses: Iterable[str], *, without: Iterable[str] = ()) -> ir.Table:
+    """From when to when each account used each of these addresses with success, other than by the records left out.
 
     Returns: client_ip, actor_key, first_at, last_at. What a log does not call a failure counts as success.
     """
     wanted = ibis.memtable(pa.table({"client_ip": pa.array(sorted(addresses), pa.string())}))
-    events = tables["events"].select("occurred_at", "actor_key", "client_ip", "succeeded")
+    events = tables["events"].select("event_id", "occurred_at", "actor_key", "client_ip", "succeeded")
     used = events.filter(events.actor_key.notnull(), events.succeeded.fill_null(ibis.literal(value=True)))
-    used = used.semi_join(wanted, "client_ip")
+    used = used.semi_join(wanted, "client_ip").anti_join(id_table(without), "event_id")
     return used.group_by(["client_ip", "actor_key"]).agg(
         first_at=used.occurred_at.min(), last_at=used.occurred_at.max()
     )

@@ -169,15 +169,15 @@ def detect(
     Args: As for `weighing`.
     """
     with weighing(tables, seen, calibration=calibration, budget=budget) as weighed:
-        findings, states = _findings(weighed, seen)
-        grouping = cases_of(findings, weighed.tables, weighed.judgement)
-        selections = case_selections(weighed.tables, grouping.cases, weighed.judgement)
+        findings, states, judgement = _findings(weighed, seen)
+        grouping = cases_of(findings, weighed.tables, judgement)
+        selections = case_selections(weighed.tables, grouping.cases, judgement)
         everything, together, *read = exposures(
             weighed.tables, [Selection.everything(), selections.together, *selections.cases]
         )
-        judged = assessments(grouping.cases, weighed.judgement, weighed.tables, seen, weighed.calibration)
+        judged = assessments(grouping.cases, judgement, weighed.tables, seen, weighed.calibration)
     cases = tuple(finish_case(*parts) for parts in zip(grouping.cases, read, judged, strict=True))
-    notices = shown_notices(grouping.notices, weighed.judgement)
+    notices = shown_notices(grouping.notices, judgement)
     return Detection(
         everything=everything,
         exposure=together,
@@ -190,14 +190,14 @@ def detect(
     )
 
 
-def _findings(weighed: Weighing, seen: Coverage) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...]]:
-    """What all detectors say; those that need a weight say it of heavy units alone."""
+def _findings(weighed: Weighing, seen: Coverage) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...], Judgement]:
+    """What all detectors say, and the judgement with what rules add; some detectors say it of heavy units alone."""
     findings, states = run_detectors(weighed.tables, DETECTORS, seen)
-    wanted = weighed.judgement.wanted
-    idle = {detector.id for detector in WEIGHED if not marked(weighed.marks.get(detector.id)) & wanted}
-    heavy = {**weighed.tables, "wanted_units": unit_table(wanted)}
+    judgement = weighed.judgement.ruled_by(findings)
+    idle = {detector.id for detector in WEIGHED if not marked(weighed.marks.get(detector.id)) & judgement.wanted}
+    heavy = {**weighed.tables, "wanted_units": unit_table(judgement.wanted)}
     more, more_states = run_detectors(heavy, WEIGHED, seen, idle=idle)
-    return tuple(sorted((*findings, *more), key=by_weight)), (*states, *more_states)
+    return tuple(sorted((*findings, *more), key=by_weight)), (*states, *more_states), judgement
 
 
 def case_selection(tables: Tables, case_id: str) -> Selection:
@@ -208,15 +208,15 @@ def case_selection(tables: Tables, case_id: str) -> Selection:
     """
     seen = coverage_of(tables)
     with weighing(tables, seen) as weighed:
-        drafts = _drafts(weighed, seen)
+        drafts, judgement = _drafts(weighed, seen)
         place = _place_of(case_id, drafts, option="--case")
         # What is in doubt in one case depends on who the victims of all are.
-        return case_selections(weighed.tables, drafts, weighed.judgement).cases[place]
+        return case_selections(weighed.tables, drafts, judgement).cases[place]
 
 
-def _drafts(weighed: Weighing, seen: Coverage) -> tuple[CaseDraft, ...]:
-    findings, _ = _findings(weighed, seen)
-    return cases_of(findings, weighed.tables, weighed.judgement).cases
+def _drafts(weighed: Weighing, seen: Coverage) -> tuple[tuple[CaseDraft, ...], Judgement]:
+    findings, _, judgement = _findings(weighed, seen)
+    return cases_of(findings, weighed.tables, judgement).cases, judgement
 
 
 def _place_of(case_id: str, drafts: Sequence[CaseDraft], *, option: str) -> int:
@@ -237,9 +237,9 @@ def explanation_of(store: Store, case_id: str) -> Explanation:
     tables = store.tables()
     seen = coverage_of(tables)
     with weighing(tables, seen) as weighed:
-        drafts = _drafts(weighed, seen)
+        drafts, judgement = _drafts(weighed, seen)
         draft = drafts[_place_of(case_id, drafts, option="--explain")]
-        (judged,) = assessments((draft,), weighed.judgement, weighed.tables, seen, weighed.calibration)
+        (judged,) = assessments((draft,), judgement, weighed.tables, seen, weighed.calibration)
         return explain(
             weighed.tables,
             weighed.marks,

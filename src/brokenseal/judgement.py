@@ -19,10 +19,11 @@ the budget; the evaluation counts both and says which opened.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import math
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 
@@ -50,6 +51,8 @@ _WEEK_S: Final = 7 * 86_400
 _SHORTEST_WEEKS: Final = 1.0
 _NOTHING_OPENS: Final = 99.0
 """Where there is no unit of a kind."""
+_CLIENT: Final = ("cluster", "tenant_id", "mailbox_key", "session_id", "network", "app", "agent", "first_at")
+_BEFORE: Final = dt.timedelta(days=14)
 _PLACES: Final = ("unit", "tenant_id", "mailbox_key", "network", "is_door")
 
 Standing = Literal["opens", "joins", "notice"]
@@ -71,8 +74,9 @@ class Judgement:
         is_rule: Whether a finding of this detector and variant opens a case by rule.
         opened: Units that open one.
         joined: Units that may join one, the opened ones among them.
-        followed: Units that share mailbox, client, network and machine with a strange one before them that opened a
-            case, and that one.
+        followed: Units of the same hand as a strange one that opened a case, by weight or by rule, and that one.
+        strange: Session clusters whose client is strange.
+        listed: Every session cluster with its client.
         campaign_of: Unit to the number of the campaign that it is in.
     """
 
@@ -88,6 +92,8 @@ class Judgement:
     opened: frozenset[str]
     joined: frozenset[str]
     followed: Mapping[str, str]
+    strange: frozenset[str]
+    listed: pa.Table
     campaign_of: Mapping[str, int] = field(default_factory=dict)
 
     def weight_of(self, unit: str) -> float | None:
@@ -121,6 +127,20 @@ class Judgement:
         if not units:
             return "notice" if finding.is_notice else "joins"
         return "joins" if any(unit in self.joined or unit in self.followed for unit in units) else "notice"
+
+    def ruled_by(self, findings: Iterable[Finding]) -> Judgement:
+        """The same with what rules say: clusters of a finding that opens by rule join, and others follow them."""
+        ruling = frozenset(
+            unit
+            for finding in findings
+            if not finding.is_notice and self.is_rule(finding.detector_id, finding.variant)
+            for unit in finding.units
+            if unit in self.position_of and not self.is_door[self.position_of[unit]]
+        )
+        campaigns = {self.campaign_of[unit] for unit in ruling if unit in self.campaign_of}
+        linked = (unit for unit, number in self.campaign_of.items() if number in campaigns)
+        followed = _followed(self.listed, self.opened.union(ruling), self.strange)
+        return replace(self, joined=self.joined.union(ruling, linked), followed=followed)
 
     def joined_by(self, campaigns: Sequence[Campaign]) -> Judgement:
         """The same with what shared values say: a heavy campaign opens, and all of one that opened joins."""
@@ -202,11 +222,10 @@ def judge(
         budget: False cases a mailbox-week.
     """
     rows = tables["clusters"]
-    columns = ("cluster", "tenant_id", "mailbox_key", "network", "app", "agent", "first_at", "last_at")
-    listed = rows.select(*columns).order_by("cluster").to_pyarrow()
+    listed = rows.select(*_CLIENT, "last_at").order_by("cluster").to_pyarrow()
     units = pa.concat_tables(
         [
-            _placed(listed.rename_columns(["unit", *columns[1:]]), is_door=False),
+            _placed(listed.rename_columns(["unit", *_CLIENT[1:], "last_at"]), is_door=False),
             _placed(doors, is_door=True),
         ]
     )
@@ -223,6 +242,7 @@ def judge(
         for unit, weight, threshold in zip(weighed.units, weighed.log10_e.tolist(), thresholds, strict=True)
         if weight >= min(JOINS_FROM, threshold)
     }
+    strange = marked(marks.get(calibration.root))
     opened = frozenset(unit for unit, opens in heavy.items() if opens)
     return Judgement(
         weighed=weighed,
@@ -236,7 +256,9 @@ def judge(
         is_rule=calibration.may_open,
         opened=opened,
         joined=frozenset(heavy),
-        followed=_followed(listed, opened.intersection(marked(marks.get(calibration.root)))),
+        listed=listed,
+        strange=strange,
+        followed=_followed(listed, opened, strange),
     )
 
 
@@ -277,22 +299,37 @@ def _thresholds(
     return [found[place] for place in places]
 
 
-def _followed(clusters_: pa.Table, opened: frozenset[str]) -> dict[str, str]:
-    """Later clusters of the same client in the same mailbox as an opened one."""
-    if not opened:
-        return {}
-    names = ("tenant_id", "mailbox_key", "app", "network", "agent")
-    keys = list(zip(*(clusters_.column(name).to_pylist() for name in names), strict=True))
-    units, times = clusters_.column("cluster").to_pylist(), clusters_.column("first_at").to_pylist()
-    first: dict[tuple[object, ...], tuple[object, str]] = {}
-    for key, unit, at in zip(keys, units, times, strict=True):
-        if unit in opened and (key not in first or (at, unit) < first[key]):
-            first[key] = (at, unit)
-    return {
-        unit: first[key][1]
-        for key, unit, at in zip(keys, units, times, strict=True)
-        if key in first and unit not in opened and at >= first[key][0]
-    }
+def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[str]) -> dict[str, str]:
+    """Other clusters of a strange client that opened a case, each with the one that it follows.
+
+    They are of the same application, network and machine in the same mailbox, at most two weeks before it or any time
+    after; or strange themselves, in the same session.
+    """
+    first: dict[tuple[object, ...], tuple[dt.datetime, str]] = {}
+    rows = [
+        dict(zip(_CLIENT, values, strict=True))
+        for values in zip(*(clusters_.column(name).to_pylist() for name in _CLIENT), strict=True)
+    ]
+    for row in rows:
+        if row["cluster"] in opened and row["cluster"] in strange:
+            for key in _client_keys(row):
+                first[key] = min(first.get(key, (row["first_at"], row["cluster"])), (row["first_at"], row["cluster"]))
+    found: dict[str, str] = {}
+    for row in rows if first else ():
+        if row["cluster"] in opened:
+            continue
+        by_client, by_session = (first.get(key) for key in _client_keys(row))
+        if by_client is not None and row["first_at"] >= by_client[0] - _BEFORE:
+            found[row["cluster"]] = by_client[1]
+        elif by_session is not None and row["cluster"] in strange:
+            found[row["cluster"]] = by_session[1]
+    return found
+
+
+def _client_keys(row: Mapping[str, Any]) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    place = (row["tenant_id"], row["mailbox_key"])
+    session = row["session_id"]
+    return (*place, row["app"], row["network"], row["agent"]), (*place, session or row["cluster"])
 
 
 def shown_notices(notices: Sequence[Finding], judgement: Judgement) -> tuple[Finding, ...]:

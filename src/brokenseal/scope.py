@@ -148,7 +148,7 @@ def cases_of(findings: Sequence[Finding], tables: Tables, judgement: Judgement |
     left = []
     for notice in notices:
         units = _units_of(notice, judgement)
-        home = next((group for group in groups if _joins(notice, group) or group.units.intersection(units)), None)
+        home = next((group for group in groups if _joins(notice, group, units)), None)
         if home is None:
             left.append(notice)
         else:
@@ -233,7 +233,8 @@ def _joined_runs(opening: Sequence[Finding], strange: frozenset[str], judgement:
         keys |= {f"unit:{unit}" for unit in _units_of(finding, judgement)}
         keys |= {f"account:{name}" for name in _admitters(finding)}
         keys |= {f"campaign:{number}" for number in _campaigns_of(finding, judgement)}
-        keys |= {f"guess:{name} {ip}" for name, ip in guessed if name in finding.actors and ip in finding.addresses}
+        if _PASSWORDS.intersection(finding.attack) or _GUESSED.issubset(finding.attack):
+            keys |= {f"guess:{name} {ip}" for name, ip in guessed if name in finding.actors and ip in finding.addresses}
         for key in sorted(keys):
             by_key[key].append(index)
     runs: list[list[int]] = []
@@ -288,7 +289,9 @@ def _runs(indices: Sequence[int], findings: Sequence[Finding]) -> list[list[int]
     return runs
 
 
-def _joins(notice: Finding, group: _Group) -> bool:
+def _joins(notice: Finding, group: _Group, units: tuple[str, ...]) -> bool:
+    if group.units.intersection(units) or _has_guessed(notice, group):
+        return True
     if _is_account(notice):
         first = min(finding.first_at for finding in group.opened) - ACCOUNT_GAP
         last = max(finding.last_at for finding in group.opened) + ACCOUNT_GAP
@@ -296,6 +299,14 @@ def _joins(notice: Finding, group: _Group) -> bool:
         sessions = {session for finding in group.opened if _is_account(finding) for session in finding.sessions}
         return near and bool(group.keys.intersection(notice.case_keys) or sessions.intersection(notice.sessions))
     return bool(group.keys.intersection(notice.case_keys))
+
+
+def _has_guessed(notice: Finding, group: _Group) -> bool:
+    """Whether tries of passwords are those by which the case's account was opened."""
+    if not _PASSWORDS.intersection(notice.attack):
+        return False
+    guessed = _guessed_accounts(group.opened)
+    return any(name in notice.actors and address in notice.addresses for name, address in guessed)
 
 
 def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, ...]]:

@@ -340,6 +340,16 @@ def test_a_step_that_only_intrusions_reach_has_a_wide_interval():
     assert last.high_millibans - last.low_millibans > 1500
 
 
+def test_steps_that_few_intrusions_reach_are_joined():
+    step = {edge: number for number, edge in enumerate(EDGES, start=1)}
+    benign, intruded = [0.0] * (len(EDGES) + 1), [0.0] * (len(EDGES) + 1)
+    benign[0], benign[step[1.0]], benign[step[2.0]] = 900.0, 90.0, 10.0
+    intruded[0], intruded[step[1.0]], intruded[step[2.0]], intruded[step[5.0]] = 6.0, 2.0, 7.0, 1.0
+    windows = Windows(benign=tuple(benign), n_benign=1000.0, intruded=tuple(intruded), n_intruded=16)
+    # The top joins the step below it, and what is thin in between the one above.
+    assert [(point.millibans, point.cases) for point in points_of(windows)] == [(-3000, 6), (1000, 10)]
+
+
 def test_the_weights_are_those_of_the_product_after_the_warm_up():
     tenant = honest()
     calibration = fit([count(tenant)], [], made_of="simulated")
@@ -373,6 +383,27 @@ def test_equal_counts_give_equal_bytes_and_everything_says_simulated():
     assert table[2].startswith("| A1 | 2 | 1 | mail_access.stranger_client=22+ (1; ")
 
 
+def test_of_one_tenant_nothing_is_measured():
+    found = calibrated_of({**parts(), "benign": [honest()], "check_benign": []}, "simulated by a test").calibration
+    assert (found.points, found.inflation, found.tails) == ((), {}, {})
+
+
+def test_every_tenant_is_measured_by_what_was_counted_without_it(monkeypatch):
+    used = []
+
+    def spy(tenant, calibration):
+        used.append((tenant.is_attacked, calibration.mailbox_weeks, calibration.intrusions["A1"].instances))
+        return weights_of(tenant, calibration)
+
+    monkeypatch.setattr(calibrate, "weights_of", spy)
+    one = parts()
+    found = calibrated_of(one | {"attacked": one["attacked"] * 2}, "simulated")
+    assert (found.calibration.mailbox_weeks, found.calibration.intrusions["A1"].instances) == (60.0, 2)
+    # Three tenants that were counted, each left out; the one for checks by all of them. Likewise with attacks.
+    assert used == [*[(False, 40.0, 2)] * 3, (False, 60.0, 2), *[(True, 60.0, 1)] * 2, (True, 60.0, 2)]
+    assert found.inflation[0].units == 4 * 21
+
+
 def test_attacks_take_turns_so_that_every_stealth_is_met_equally_often():
     met = Counter((one.attack_id, one.stealth) for turn in range(8) for one in attacks_of(turn))
     real = [attack.id for attack in ATTACKS if not attack.is_control]
@@ -386,7 +417,7 @@ def test_attacks_take_turns_so_that_every_stealth_is_met_equally_often():
 
 def test_a_plan_shares_no_tenant_between_counting_and_checking():
     plan = plan_of(tenants=12, mailboxes=60, days=42, warm_up_days=21, seed=11)
-    assert [len(part) for part in (plan.benign, plan.attacked, plan.check_benign, plan.check_attacked)] == [12, 8, 6, 4]
+    assert [len(part) for part in (plan.benign, plan.attacked, plan.check_benign, plan.check_attacked)] == [12, 8, 4, 2]
     assert len({order.seed for order in plan.orders}) == len(plan.orders)
     assert {order.prior for order in plan.orders} == {priors.TRAIN.name}
     assert {bool(order.attacks) for order in (*plan.benign, *plan.check_benign)} == {False}
@@ -437,7 +468,7 @@ def test_as_json_it_is_one_object(tmp_path, quick):
     done = CliRunner().invoke(app, ["drill", "calibrate", "-o", str(target), *options])
     found = json.loads(done.stdout)
     assert (found["simulated"], found["units"], found["bytes"]) == (True, 60, target.stat().st_size)
-    assert len(quick["plan"].benign) == 1
+    assert len(quick["plan"].benign) == 2
 
 
 def test_no_tenants_are_no_calibration(tmp_path, quick):

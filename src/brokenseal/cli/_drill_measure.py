@@ -22,7 +22,7 @@ class CalibrationScale(StrEnum):
 
 
 _SIZES = {
-    CalibrationScale.SMOKE: {"tenants": 1, "mailboxes": 10, "days": 21, "warm_up_days": 15},
+    CalibrationScale.SMOKE: {"tenants": 2, "mailboxes": 10, "days": 21, "warm_up_days": 15},
     CalibrationScale.FULL: {"tenants": 12, "mailboxes": 60, "days": 42, "warm_up_days": 21},
 }
 

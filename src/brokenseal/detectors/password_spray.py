@@ -252,6 +252,7 @@ DETECTOR = Detector(
             innocent=_INNOCENT,
             settles=phrase("Find out whose address it is. Block it, and look for any success from it."),
             about="address",
+            is_notice=True,
         ),
         "brute_force": Variant(
             title=phrase("Passwords were tried {n_records} time(s) on {objects} from {addresses}"),

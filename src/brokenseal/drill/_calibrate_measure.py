@@ -197,7 +197,7 @@ def _thick(blocks: list[list[float]]) -> list[list[float]]:
     """Steps that few intrusions reach joined with those above or, at the top, below: alone they would say nothing."""
     found: list[list[float]] = []
     for block in reversed(blocks):
-        if found and (found[-1][2] < LEAST_CASES or block[2] < LEAST_CASES and block is not blocks[0]):
+        if found and (found[-1][2] < LEAST_CASES or (block[2] < LEAST_CASES and block is not blocks[0])):
             found[-1] = [block[0], block[1] + found[-1][1], block[2] + found[-1][2]]
         else:
             found.append(list(block))

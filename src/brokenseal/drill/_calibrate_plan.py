@@ -43,7 +43,7 @@ class Plan:
 
 
 def plan_of(*, tenants: int, mailboxes: int | None, days: int, warm_up_days: int, seed: int) -> Plan:
-    """A plan for so many attack-free tenants, two thirds as many with attacks, and half as many of each for checks."""
+    """A plan for so many attack-free tenants, two thirds as many with attacks, and a few for checks."""
     attacked = max(2, round(tenants * 2 / 3))
 
     def some(part: int, number: int, *, with_attacks: bool) -> Iterator[TenantOrder]:
@@ -60,8 +60,8 @@ def plan_of(*, tenants: int, mailboxes: int | None, days: int, warm_up_days: int
     return Plan(
         benign=tuple(some(0, tenants, with_attacks=False)),
         attacked=tuple(some(1, attacked, with_attacks=True)),
-        check_benign=tuple(some(2, max(1, tenants // 2), with_attacks=False)),
-        check_attacked=tuple(some(3, attacked // 2, with_attacks=True)),
+        check_benign=tuple(some(2, tenants // 3, with_attacks=False)),
+        check_attacked=tuple(some(3, attacked // 4, with_attacks=True)),
     )
 
 

@@ -113,7 +113,7 @@ def calibrated_of(parts: dict[str, list[Observed]], words: str) -> Calibrated:
         *(weights_of(one, calibration) for one in parts["check_attacked"]),
     ]
     weeks = [one.mailbox_weeks for one in (*parts["benign"], *parts["check_benign"])][-len(honest) :]
-    inflation = inflation_of(honest)
+    inflation = inflation_of(honest) if honest else ()
     best: dict[str, list[float]] = defaultdict(list)
     for tenant in intruded:
         for (attack_id, _), weight in heaviest_of(tenant).items():
@@ -121,7 +121,7 @@ def calibrated_of(parts: dict[str, list[Observed]], words: str) -> Calibrated:
     measured = msgspec.structs.replace(
         calibration,
         tails=_tails(honest),
-        points=points_of(windows_of(zip(honest, weeks, strict=True), intruded)),
+        points=points_of(windows_of(zip(honest, weeks, strict=True), intruded)) if honest and intruded else (),
         inflation={one.alpha: round(one.times, 4) for one in inflation},
     )
     return Calibrated(calibration=measured, attacked=attacked, inflation=inflation, best=dict(best))
