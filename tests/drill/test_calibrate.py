@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
+import os
+import signal
 from collections import Counter
 from dataclasses import replace
 
@@ -469,6 +471,18 @@ def test_as_json_it_is_one_object(tmp_path, quick):
     found = json.loads(done.stdout)
     assert (found["simulated"], found["units"], found["bytes"]) == (True, 60, target.stat().st_size)
     assert len(quick["plan"].benign) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_whoever_stops_it_finds_no_half_counts(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(calibrate, "calibrate", lambda *_, **__: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    target = tmp_path / "counts.json"
+    done = CliRunner().invoke(app, ["drill", "calibrate", "-o", str(target), "--work-dir", str(tmp_path)])
+    assert done.exit_code == 128 + number
+    assert "no counts were written" in done.stderr
+    assert not target.exists()
+    assert signal.getsignal(number) == before
 
 
 def test_no_tenants_are_no_calibration(tmp_path, quick):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from brokenseal.cli.options import AsJson  # noqa: TC001 - typer reads the annotations
 from brokenseal.cli.output import emit, note, now, write
 from brokenseal.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
 
 
 class CalibrationScale(StrEnum):
@@ -65,7 +71,8 @@ def calibrate(
             told = done
             note(f"simulated tenants: {done} of {of}")
 
-    found = run(plan_of(**sizes, seed=seed), work_dir, seed=seed, now=now(), processes=processes, tell=tell)
+    with _stoppable():
+        found = run(plan_of(**sizes, seed=seed), work_dir, seed=seed, now=now(), processes=processes, tell=tell)
     content = encode(found.calibration)
     write(output, content)
     if as_json:
@@ -88,3 +95,28 @@ def calibrate(
     for line in diagnosis(found.calibration, found.attacked):
         print(line)
     note(f"{output}: {len(content):,} bytes, seconds: {time.monotonic() - begun:.0f}")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Whatever asks the process to end lets it end its workers first.
+
+    Raises:
+        typer.Exit: 128 and the number of the signal, as shells count.
+    """
+    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    except SystemExit as error:
+        note("brokenseal: stopped; no counts were written, and tenants that were simulated are kept")
+        raise typer.Exit(int(error.code or 0)) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
