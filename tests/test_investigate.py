@@ -24,9 +24,10 @@ def access(number, session, **other):
 
 @pytest.fixture(scope="module")
 def document():
-    """A rule that hides mail, and in its session one message opened sixty times; forty times in another one."""
-    rule = {"event_id": "rule", "occurred_at": AT, "session_id": "s1", "change": "inbox_rule", **OWNER}
-    rule |= {"target_key": "a@contoso.example", "rule_name": ".", "rule_effects": ["delete"]}
+    """A rule that sends mail away, and in its session one message opened sixty times; forty times in another one."""
+    rule = {"event_id": "rule", "occurred_at": AT, "session_id": "s1", "change": "transport_rule", **OWNER}
+    rule |= {"target_key": "all mail", "rule_name": ".", "rule_effects": ["bcc"]}
+    rule |= {"external_destinations": ["thief@elsewhere.example"]}
     rows = [access(number, "s1") for number in range(IN_CASE)] + [
         access(number, "s2", client_ip="203.0.113.10") for number in range(40)
     ]

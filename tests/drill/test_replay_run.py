@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from brokenseal import investigate
+from brokenseal.calibration import shipped
 from brokenseal.drill import _replay_collect as collecting
 from brokenseal.drill import replay as replays
 from brokenseal.drill._replay_watch import Desk
@@ -16,8 +17,18 @@ from drill.replay_cases import NOW, organisation, place_of, readable, small, tru
 CASE = small(organisation(1), organisation(2, has_reads_2023=False))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_to_judge():
+    """A calibration by which a client that is new in the tenant opens a case: what is tested is when, not whether."""
+    known = shipped()
+    rules = {**known.rules, "mail_access.first_seen_client/new_in_tenant": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(investigate, "shipped", lambda: msgspec.structs.replace(known, rules=rules))
+        yield
+
+
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def done(quick_to_judge, tmp_path_factory):
     output = tmp_path_factory.mktemp("replay") / "small"
     result = replays.replay(
         replays.ReplaySettings(output=output, now=NOW, campaign=CASE, epochs=(2023,), is_run=True, seed=3, processes=1)

@@ -102,11 +102,12 @@ def test_every_exported_record_is_kept(told):
     assert facts["ingested"]["rejected"] == 0
 
 
-def test_the_product_finds_the_orphan_token_and_the_new_client(told):
+def test_the_product_notices_the_orphan_token_and_the_new_client_and_makes_no_case_of_days(told):
     found = told[2]["found"]
 
-    assert found["verdict"] == "found"
-    assert found["cases"] == 1
+    # The logs of the story span less than the two weeks from which on anything can be strange.
+    assert found["verdict"] == "cannot_tell"
+    assert found["cases"] == 0
     assert {"token.provenance.not_issued", "mail_access.first_seen_client.new_in_tenant"} <= set(found["findings"])
 
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 from brokenseal.clusters import READS as CLUSTER_READS
 from brokenseal.clusters import members_of
 from brokenseal.detectors import _orphans, first_seen_client, stranger_client
-from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of
+from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
-from brokenseal.schema import MARK
+from brokenseal.schema import HIT, MARK
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
@@ -261,9 +261,19 @@ BINS = {
 
 
 def find(tables: Tables) -> ir.Table:
-    """Mail accesses whose token was not issued: by session cluster where these were marked, else by mailbox."""
+    """Mail accesses whose token was not issued: by session cluster where these were marked, else by mailbox.
+
+    Where a class is too small for a bound, it is enough that nine in ten tokens of the client have their sign-in.
+    """
     marks = tables.get(f"marks:{ID}")
-    return _find_plain(tables) if marks is None else _find_marked(marks, tables)
+    if marks is None:
+        return _find_plain(tables)
+    members = members_of(tables).select(member="event_id", member_cluster="cluster").distinct()
+    plain = _find_plain(tables).drop("unit")
+    plain = plain.left_join(members, plain.event_id == members.member).rename(unit="member_cluster").drop("member")
+    fired = marks.filter(marks.state == "fired").select("unit").distinct()
+    plain = plain.anti_join(fired, "unit").select(*HIT.names)
+    return together(_find_marked(marks, tables), plain)
 
 
 def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
