@@ -7,6 +7,8 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from brokenseal.drill._evaluate_facts import observations_of
 from brokenseal.drill._evaluate_plan import FULL, TEST, TRAIN
 from brokenseal.drill._score_values import share
@@ -15,7 +17,7 @@ from brokenseal.drill.score import summarise
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from brokenseal.drill._evaluate_facts import CaseFact, InstanceFact, Measured
+    from brokenseal.drill._evaluate_facts import CaseFact, Facts, InstanceFact, Measured
     from brokenseal.drill._score_values import Score
 
 _SIZES: Final = ((50, "up to 50 mailboxes"), (100, "51 to 100"), (250, "101 to 250"), (None, "over 250"))
@@ -42,8 +44,13 @@ def full_test(many: Iterable[Measured]) -> list[Measured]:
 
 
 def score_of(many: Sequence[Measured]) -> Score:
-    """One score over all of them."""
-    return summarise(observations_of(one.facts, number) for number, one in enumerate(many))
+    """One score over all of them; a tenant that is there twice, with other logs, counts as two."""
+    return summarise(observations_of(_named(one.facts), number) for number, one in enumerate(many))
+
+
+def _named(facts: Facts) -> Facts:
+    name = f"{facts.tenant.tenant_id}/{facts.tenant.logs}"
+    return msgspec.structs.replace(facts, tenant=msgspec.structs.replace(facts.tenant, tenant_id=name))
 
 
 # ---------------------------------------------------------------- main table
