@@ -371,7 +371,7 @@ def _draft(
     return CaseDraft(
         id=group.id,
         title=_title(group),
-        summary=tuple(finding.title for finding in findings),
+        summary=_summary(findings),
         severity=min((finding.severity for finding in group.opened), key=lambda severity: severity.rank),
         mailboxes=_together(finding.mailboxes for finding in findings),
         actors=_together(finding.actors for finding in findings),
@@ -385,6 +385,16 @@ def _draft(
         access_ids=access_ids,
         units=tuple(sorted(units)),
     )
+
+
+def _summary(findings: Sequence[Finding]) -> tuple[Phrase, ...]:
+    """One sentence for each thing that was found of the same mailboxes, the first of its kind."""
+    firsts: dict[tuple[str, str, tuple[str, ...]], Phrase] = {}
+    for finding in findings:
+        # Of session clusters there are many alike; each stands among the findings.
+        key = finding.mailboxes if finding.units else (finding.id,)
+        firsts.setdefault((finding.detector_id, finding.variant, key), finding.title)
+    return tuple(firsts.values())
 
 
 def _together(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
