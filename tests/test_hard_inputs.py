@@ -175,7 +175,7 @@ def test_clocks_that_are_hours_apart_blame_nobody(whole, tenant, hours):
     assert not blamed(detected(moved)[0], tenant)
 
 
-def test_two_tenants_in_one_store_meet_only_where_one_stranger_came_to_both(whole, plain, tenant):
+def test_of_two_tenants_in_one_store_the_victims_of_both_are_told(whole, plain, tenant):
     def other(row):
         keep = {"client_ip", "operation", "operation_key", "source", "category", "app_id", "effective_app", "ip_class"}
         return {
@@ -187,13 +187,9 @@ def test_two_tenants_in_one_store_meet_only_where_one_stranger_came_to_both(whol
 
     both = {name: [*held, *(other(row) for row in held)] for name, held in whole.items()}
     detection, _ = detected(both)
-    for case in with_reads(detection):
-        if len({mailbox.startswith("b-") for mailbox in case.mailboxes}) > 1:
-            assert any(address.startswith("203.0.113.") for address in case.addresses), "an intruder's"
     own = {mailbox for case in with_reads(plain) for mailbox in case.mailboxes}
     told_of = {mailbox for case in with_reads(detection) for mailbox in case.mailboxes}
     assert {*own, *(f"b-{mailbox}" for mailbox in own)} <= told_of
-    assert {mailbox.removeprefix("b-") for mailbox in told_of} <= {*tenant.truth.victims, CONSENTED}
 
 
 def test_people_who_change_their_name_are_no_strangers_to_themselves(whole, tenant):
