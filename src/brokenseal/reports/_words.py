@@ -32,6 +32,7 @@ VERDICT = {
 
 SIMULATED = phrase("Simulated: these logs are of a tenant that Brokenseal made up. Nobody's mail was read.")
 
+
 def left_out(count: int) -> Phrase:
     """How many notices are counted and not shown."""
     return phrase("{n} lighter notice(s) are beyond the budget of notices and not shown.", n=count)

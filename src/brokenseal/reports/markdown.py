@@ -53,12 +53,7 @@ def _lines(document: CaseDocument, lang: str) -> Iterator[str]:
     if messages.rows:
         yield from _section(messages.title, lang)
         yield from _table(messages, lang, only=_SHORT, most=MESSAGES_SHOWN)
-    if document.notices:
-        yield from _section(phrase("Worth a look"), lang)
-        for notice in document.notices:
-            yield from _finding(notice, document, lang)
-        if document.notices_left_out:
-            yield _said(_words.left_out(document.notices_left_out), lang)
+    yield from _notices(document, lang)
     for table in (
         _ledger_tables.detectors(document),
         _ledger_tables.sources(coverage),
@@ -69,6 +64,16 @@ def _lines(document: CaseDocument, lang: str) -> Iterator[str]:
     if inputs.quarantine:
         yield from ("", *_table(_ledger_tables.quarantine(document), lang))
     yield from ("", _said(phrase("All times are UTC. Written by {program}.", program=_program(document)), lang))
+
+
+def _notices(document: CaseDocument, lang: str) -> Iterator[str]:
+    if not document.notices:
+        return
+    yield from _section(phrase("Worth a look"), lang)
+    for notice in document.notices:
+        yield from _finding(notice, document, lang)
+    if document.notices_left_out:
+        yield _said(_words.left_out(document.notices_left_out), lang)
 
 
 def _program(document: CaseDocument) -> str:
