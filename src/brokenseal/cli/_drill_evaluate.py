@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 
 from brokenseal.cli.options import AsJson  # noqa: TC001 - Typer reads it at run time
 from brokenseal.cli.output import emit, note, now
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
+from brokenseal.cli.stopping import stoppable
 
 _DOCS: Final = Path("docs")
 _WORD: Final = "1"
@@ -70,7 +65,7 @@ def evaluate(
         processes=processes,
         tell=tell,
     )
-    with _stoppable():
+    with stoppable("no page was written, and tenants that were measured are kept in the working folder"):
         result = measure(settings)
     if as_json:
         emit(result)
@@ -84,28 +79,3 @@ def evaluate(
         f"{failed} of {len(result['targets'])} targets failed."
     )
     note(f"{output / 'evaluation.md'}: the page, in {result['about']['wall_s']:.0f} s")
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Whatever asks the process to end lets it clear up first, once.
-
-    Raises:
-        typer.Exit: 128 and the number of the signal, as shells count.
-    """
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    except SystemExit as error:
-        note("brokenseal: stopped; no page was written, and tenants that were measured are kept in the working folder")
-        raise typer.Exit(int(error.code or 0)) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

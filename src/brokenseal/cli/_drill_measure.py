@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from brokenseal.cli.options import AsJson  # noqa: TC001 - typer reads the annotations
 from brokenseal.cli.output import emit, note, now, write
+from brokenseal.cli.stopping import stoppable
 from brokenseal.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
 
 
 class CalibrationScale(StrEnum):
@@ -71,7 +66,7 @@ def calibrate(
             told = done
             note(f"simulated tenants: {done} of {of}")
 
-    with _stoppable():
+    with stoppable("no counts were written, and tenants that were simulated are kept"):
         found = run(plan_of(**sizes, seed=seed), work_dir, seed=seed, now=now(), processes=processes, tell=tell)
     content = encode(found.calibration)
     write(output, content)
@@ -95,28 +90,3 @@ def calibrate(
     for line in diagnosis(found.calibration, found.attacked):
         print(line)
     note(f"{output}: {len(content):,} bytes, seconds: {time.monotonic() - begun:.0f}")
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Whatever asks the process to end lets it end its workers first.
-
-    Raises:
-        typer.Exit: 128 and the number of the signal, as shells count.
-    """
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    except SystemExit as error:
-        note("brokenseal: stopped; no counts were written, and tenants that were simulated are kept")
-        raise typer.Exit(int(error.code or 0)) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from brokenseal.cli.options import AsJson, Exit, StoreDir, settings_of
 from brokenseal.cli.output import emit, note, write
+from brokenseal.cli.stopping import stoppable
 from brokenseal.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from brokenseal.drill.generate import DrillSettings, Summary
 
@@ -117,7 +116,7 @@ def generate(
             progress=progress,
         )
         begun = time.monotonic()
-        with _stoppable():
+        with stoppable("nothing was written"):
             summary = _generate(settings, generator)
     _close(summary, output, time.monotonic() - begun, as_json=as_json)
 
@@ -175,31 +174,6 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     finally:
         if is_terminal:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Whatever asks the process to end lets it clear up first, once.
-
-    Raises:
-        typer.Exit: 128 and the number of the signal, as shells count.
-    """
-    numbers = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    except SystemExit as error:
-        note("brokenseal: stopped; nothing was written")
-        raise typer.Exit(int(error.code or 0)) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # ---------------------------------------------------------------- attacks
@@ -344,7 +318,7 @@ def replay(
         progress=tell,
     )
     begun = time.monotonic()
-    with _stoppable():
+    with stoppable("nothing was written"):
         done = replays.replay(settings)
     seconds = time.monotonic() - begun
     if as_json:

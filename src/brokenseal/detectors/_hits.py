@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from brokenseal.clusters import members_of
 from brokenseal.schema import HIT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import ibis.expr.types as ir
 
@@ -73,6 +74,21 @@ def hits_of(tables: Tables, detector: Detector) -> ir.Table:
     """What another detector found: its hits where the runner has them at hand, else its own expression."""
     found = tables.get(f"hits:{detector.id}")
     return detector.find(tables) if found is None else found
+
+
+def fired_reads(tables: Tables, detector_id: str, mark: Callable[[Tables], ir.Table]) -> ir.Table:
+    """The reads of session clusters that a detector marks as strange: `clusters.members` with `unit` and `bin`.
+
+    Its marks are taken from the runner where it has them at hand; of units, those that the runner wants.
+    """
+    given = tables.get(f"marks:{detector_id}")
+    marks = mark(tables) if given is None else given
+    marks = marks.filter(marks.state == "fired").select("unit", "bin")
+    wanted = tables.get("wanted_units")
+    if wanted is not None:
+        marks = marks.semi_join(wanted, "unit")
+    rows = members_of(tables)
+    return rows.inner_join(marks, rows.cluster == marks.unit)
 
 
 def together(first: ir.Table, *others: ir.Table) -> ir.Table:

@@ -17,7 +17,7 @@ import ibis
 
 from brokenseal.clusters import members_of
 from brokenseal.detectors import stranger_client
-from brokenseal.detectors._hits import as_hits, rows_of
+from brokenseal.detectors._hits import as_hits, fired_reads, rows_of
 from brokenseal.model import Detector, Severity, Variant
 from brokenseal.wording import phrase
 
@@ -161,14 +161,7 @@ def mark(tables: Tables) -> ir.Table:
 
 def find(tables: Tables) -> ir.Table:
     """The reads of strange clusters that took messages or folders, by cluster."""
-    given = tables.get(f"marks:{ID}")
-    marks = mark(tables) if given is None else given
-    marks = marks.filter(marks.state == "fired").select("unit", "bin")
-    wanted = tables.get("wanted_units")
-    if wanted is not None:
-        marks = marks.semi_join(wanted, "unit")
-    rows = members_of(tables)
-    rows = rows.inner_join(marks, rows.cluster == marks.unit)
+    rows = fired_reads(tables, ID, mark)
     return as_hits(
         rows,
         group_key=rows.cluster.concat(" ", ibis.coalesce(rows.mailbox_upn, rows.mailbox_key)),

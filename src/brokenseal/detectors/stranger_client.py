@@ -14,8 +14,8 @@ import ibis
 import pyarrow as pa
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import clusters_of, members_of, with_network
-from brokenseal.detectors._hits import DAY_S, as_hits
+from brokenseal.clusters import clusters_of, with_network
+from brokenseal.detectors._hits import DAY_S, as_hits, fired_reads
 from brokenseal.detectors._surprisal import Seen, Surprise, surprises
 from brokenseal.model import Detector, Limit, Severity, Variant
 from brokenseal.schema import MARK
@@ -133,14 +133,7 @@ def bin_of(one: Surprise) -> str | None:
 
 def find(tables: Tables) -> ir.Table:
     """The reads of strange clusters, by cluster."""
-    given = tables.get(f"marks:{ID}")
-    marks = mark(tables) if given is None else given
-    marks = marks.filter(marks.state == "fired").select("unit", "bin")
-    wanted = tables.get("wanted_units")
-    if wanted is not None:
-        marks = marks.semi_join(wanted, "unit")
-    rows = members_of(tables)
-    rows = rows.inner_join(marks, rows.cluster == marks.unit)
+    rows = fired_reads(tables, ID, mark)
     mailbox = ibis.coalesce(rows.mailbox_upn, rows.mailbox_key)
     return as_hits(
         rows,
