@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 
 from brokenseal import framing, json_text
-from brokenseal._ingest_plan import UNREADABLE, HashingReader, Planned, words_of
+from brokenseal._ingest_plan import UNREADABLE, HashingReader, Planned, ReadAgain, words_of
 from brokenseal._ingest_segments import LINE_BYTES, PLACEHOLDER, Segment, SegmentSink, handed_over
 from brokenseal.encoding import read_head
 from brokenseal.evidence import EvidenceWriter, line_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from brokenseal._ingest_batch import Tally
@@ -97,11 +97,11 @@ def _read_part(part: Part, sink: SegmentSink, folder: Path, settings: Settings, 
         part.framing = part.planned.framing
         sink.begin(part, evidence)
         if part.planned.framing == "json_lines":
-            _LineCutter(part.reader, sink, record_limit=settings.record_limit_bytes).run()
+            _LineCutter(part.reader, sink, settings.record_limit_bytes, size=part.planned.size_bytes).run()
         elif payload is None and _is_short_array(part.planned):
-            whole = read_head(part.reader, _WHOLE_BYTES)  # type: ignore[arg-type]  # only `read` is used
+            whole = read_head(part.reader, (part.planned.size_bytes or 0) + 1)  # type: ignore[arg-type]  # only `read` is used
             if not _cut_array(whole, sink, record_limit=settings.record_limit_bytes):
-                _cut_framed(part, _Again(whole, part.reader), sink, settings, payload)
+                _cut_framed(part, ReadAgain(whole, part.reader), sink, settings, payload)
         else:
             _cut_framed(part, part.reader, sink, settings, payload)
         part.reader.finish()
@@ -113,17 +113,19 @@ def _read_part(part: Part, sink: SegmentSink, folder: Path, settings: Settings, 
 class _LineCutter:
     """Blocks to whole lines of UTF-8."""
 
-    def __init__(self, stream: Any, sink: SegmentSink, *, record_limit: int) -> None:
+    def __init__(self, stream: Any, sink: SegmentSink, record_limit: int, *, size: int | None) -> None:
         self._stream = stream
         self._sink = sink
         self._record_limit = record_limit
+        # A buffer is as large as what is asked for, and most files are small.
+        self._block = _BLOCK if size is None else min(_BLOCK, size + 1)
 
     def run(self) -> None:
         """Read to the end."""
         held: list[bytes] = []
         held_bytes = 0
         is_first = True
-        while (block := self._stream.read(_BLOCK)) and not self._sink.is_stopped:
+        while (block := self._stream.read(self._block)) and not self._sink.is_stopped:
             if is_first:
                 block, is_first = block.removeprefix(_MARK), False
             end = block.rfind(b"\n") + 1
@@ -183,22 +185,6 @@ class _LineCutter:
 
 
 # ---------------------------------------------------------------- arrays
-
-
-class _Again:
-    """What was read already, and then the rest."""
-
-    def __init__(self, begun: bytes, reader: HashingReader) -> None:
-        self._begun = memoryview(begun)
-        self._reader = reader
-
-    def read(self, size: int = -1) -> bytes:
-        """Read up to `size` bytes; all that is left for -1."""
-        if not self._begun:
-            return self._reader.read(size)
-        end = len(self._begun) if size < 0 else size
-        block, self._begun = bytes(self._begun[:end]), self._begun[end:]
-        return block
 
 
 def _is_short_array(planned: Planned) -> bool:
@@ -271,12 +257,16 @@ def _cut_framed(part: Part, stream: Any, sink: SegmentSink, settings: Settings, 
 
 
 class _RowCutter:
-    """Framed records (rows of CSV, elements of arrays): the record as a line, and its own text beside it."""
+    """Framed records (rows of CSV, elements of arrays): the record as a line, and its own text beside it.
 
-    def __init__(self, framed: Iterable[FramedRecord], sink: SegmentSink, payload: str | None) -> None:
+    The text of a row of CSV that is the record itself is its line; the few odd ones are kept apart.
+    """
+
+    def __init__(self, framed: framing.Framed, sink: SegmentSink, payload: str | None) -> None:
         self._framed = framed
         self._sink = sink
         self._payload = payload
+        self._has_texts = payload is not None or framed.framing != "csv"
         self._lines: list[bytes] = []
         self._texts: list[bytes] = []
         self._refused: dict[int, FramedRecord] = {}
@@ -285,12 +275,12 @@ class _RowCutter:
     def run(self) -> None:
         """Read to the end."""
         for record in self._framed:
+            text = line_of(record.text)
             line = None
             if record.value is None:
                 self._refused[len(self._lines)] = record
             else:
-                line = _line(record, self._payload)
-            text = line_of(record.text)
+                line = _line(record, text, self._payload)
             self._lines.append(PLACEHOLDER if line is None or len(line) > LINE_BYTES else line)
             self._texts.append(text)
             self._buffered += len(text)
@@ -302,16 +292,16 @@ class _RowCutter:
 
     def _flush(self) -> None:
         if self._lines:
-            self._sink.put_rows(b"".join(self._lines), b"".join(self._texts), len(self._lines), self._refused)
+            self._sink.put_rows(self._lines, self._texts, self._refused, has_texts=self._has_texts)
         self._lines, self._texts, self._refused, self._buffered = [], [], {}, 0
 
 
-def _line(record: FramedRecord, payload: str | None) -> bytes | None:
-    """The record as one line of JSON; None where only its whole text can tell what it is."""
+def _line(record: FramedRecord, text: bytes, payload: str | None) -> bytes | None:
+    """The record, whose text is given as a line, as one line of JSON; None where only its whole text can tell it."""
     if payload is None:
-        return msgspec.json.encode(record.value) + b"\n" if "\n" in record.text else line_of(record.text)
-    text = record.value.get(payload) if record.value else None
+        return msgspec.json.encode(record.value) + b"\n" if "\n" in record.text else text
+    inner = record.value.get(payload) if record.value else None
     # A line break inside AuditData may stand in a string, where no strict reader takes it.
-    if not isinstance(text, str) or not text.startswith("{") or "\n" in text or "\r" in text:
+    if not isinstance(inner, str) or not inner.startswith("{") or "\n" in inner or "\r" in inner:
         return None
-    return line_of(text)
+    return line_of(inner)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from brokenseal import containers, framing, sources
+from brokenseal.encoding import read_head
 from brokenseal.errors import ContainerRefused, InputError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from brokenseal.model import Columnar, Member
     from brokenseal.settings import Settings
 
-PACK_BYTES: Final = 64 << 20
+PACK_BYTES: Final = 128 << 20
 PACK_INPUTS: Final = 2_000
 UNKNOWN_FIDELITY: Final = 1_000
 _SNIFFED_RECORDS: Final = 20
@@ -42,6 +43,11 @@ class Way:
     columnar: Columnar
     filled: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is the same for the same way; there is one `Columnar` of each."""
+        return id(self.columnar), self.filled
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
@@ -50,7 +56,7 @@ class Planned:
     Attributes:
         member: Where it is, and how to open it.
         size_bytes: Unpacked size; None for a large packed one whose container does not tell.
-        sha256: Digest of its bytes where it is small; None where it is hashed while it is read.
+        sha256: Digest of its bytes where these had to be read already; None where it is hashed while it is read.
         encoding, framing: As `framing.frame` says, None where it cannot be opened.
         shape: Of the first known record, None where none of the first records is known.
         fidelity: The source's; inputs are read in this order, so that the richer copy of a record is kept.
@@ -90,15 +96,19 @@ class HashingReader:
         self._watch = watch
         self.size_bytes = 0
         self.trouble: str | None = None
+        self._is_over = False
 
     def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes; all that is left for -1."""
-        if self.trouble is not None:
+        if self._is_over:
             return b""
         try:
             block: bytes = self._stream.read(size)
         except UNREADABLE as err:
             self.trouble = words_of(err)
+            block = b""
+        if not block:
+            self._is_over = size != 0
             return b""
         self._digest.update(block)
         self.size_bytes += len(block)
@@ -115,6 +125,23 @@ class HashingReader:
     def sha256(self) -> str:
         """SHA-256, in hexadecimal, of what was read."""
         return self._digest.hexdigest()
+
+
+class ReadAgain:
+    """What was read of a stream already, and then the rest of it."""
+
+    def __init__(self, begun: bytes, stream: HashingReader) -> None:
+        """Give `begun` first, then what `stream` has left."""
+        self._begun = memoryview(begun)
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes; for -1 all that is left of what was read already, else of the stream."""
+        if not self._begun:
+            return self._stream.read(size)
+        end = len(self._begun) if size < 0 else size
+        block, self._begun = bytes(self._begun[:end]), self._begun[end:]
+        return block
 
 
 def plan(
@@ -151,40 +178,43 @@ def batches(planned: Sequence[Planned]) -> Iterator[tuple[Planned, ...]]:
         yield tuple(pack)
 
 
-def digest_of(member: Member, *, at_most: int | None = None) -> tuple[str, int] | None:
-    """SHA-256 and size of a member's bytes; None where there are more than `at_most` of them."""
+def digest_of(member: Member) -> str:
+    """SHA-256 of a member's bytes, in hexadecimal.
+
+    Raises: one of `UNREADABLE`.
+    """
     digest = hashlib.sha256()
-    size = 0
     with member.open() as stream:
         while block := stream.read(_BLOCK):
-            size += len(block)
-            if at_most is not None and size > at_most:
-                return None
             digest.update(block)
-    return digest.hexdigest(), size
+    return digest.hexdigest()
 
 
 def _look_into(member: Member, settings: Settings) -> Planned:
-    planned = _weigh(member)
+    planned = Planned(member=member)
     try:
         with member.open() as stream:
             reader = HashingReader(stream)
-            planned = _sniff(planned, framing.frame(reader, settings))  # type: ignore[arg-type]  # only `read` is used
-            return planned if reader.size_bytes else replace(planned, trouble=reader.trouble)
+            # A buffer is as large as what is asked for, and most files are small.
+            head = _BLOCK if member.size_bytes is None else min(_BLOCK, member.size_bytes)
+            again = ReadAgain(read_head(reader, head + 1), reader)  # type: ignore[arg-type]  # only `read` is used
+            is_short = reader.size_bytes <= _BLOCK
+            planned = _sniff(planned, framing.frame(again, settings))  # type: ignore[arg-type]  # only `read` is used
+            if member.size_bytes is not None and (
+                member.size_bytes > PACK_BYTES or (member.local_path and not is_short)
+            ):
+                # A file is hashed while it is read, or before if another one has its size.
+                return replace(planned, size_bytes=member.size_bytes)
+            while reader.size_bytes <= PACK_BYTES and reader.read(_BLOCK):
+                pass
     except UNREADABLE as err:
         return replace(planned, trouble=words_of(err))
-
-
-def _weigh(member: Member) -> Planned:
-    """Size and digest of a member, as far as they can be had cheaply: a large one is hashed while it is read."""
-    if member.size_bytes is not None and member.size_bytes > PACK_BYTES:
-        return Planned(member=member, size_bytes=member.size_bytes)
-    try:
-        digest = digest_of(member, at_most=PACK_BYTES)
-    except UNREADABLE:
+    if reader.trouble is not None:
         # What came out before the damage is read all the same.
-        return Planned(member=member)
-    return Planned(member=member, sha256=digest[0], size_bytes=digest[1]) if digest else Planned(member=member)
+        return planned if reader.size_bytes else replace(planned, trouble=reader.trouble)
+    if reader.size_bytes > PACK_BYTES:
+        return planned
+    return replace(planned, sha256=reader.sha256, size_bytes=reader.size_bytes)
 
 
 def _sniff(planned: Planned, framed: framing.Framed) -> Planned:

@@ -12,8 +12,6 @@ from brokenseal._workbench import compile_query
 from brokenseal.store import INPUT_NO, stored_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import ibis.expr.types as ir
     import pyarrow as pa
 
@@ -55,7 +53,8 @@ class Program:
             self.groups[each.name] = compile_query(
                 keyed.group_by(list(each.keys)).agg(records=keyed.record_no.collect())
             )
-        self._schema = self._wide(columnar.lookups, "numbers", "record_no").schema()
+        derived = {f"{each.name}__{name}": kind for each in columnar.lookups for name, kind in each.columns.items()}
+        self._schema = ibis.schema({**self._raw.schema(), **derived})
         odd = ibis.table({"record_no": "int64"}, name="odd")
         named = ibis.table(self._schema, name="wide")
         own = [named[name].notnull() & (named[name] != "") for name in way.filled]
@@ -64,20 +63,6 @@ class Program:
         taken = events.select("record_no", "event_id", "occurred_at")
         self.taken = self._over("wide", taken, "numbers", "record_no")
         self.outputs = {name: self._output(name) for name in columnar.normalise(named)}
-
-    def _wide(self, lookups: Iterable[Lookup], numbers: str, number: str) -> ir.Table:
-        """The raw rows with the columns of these lookups, and a column of `numbers` for `record_no`."""
-        columns = {
-            "record_no": "int64",
-            "place": "int64",
-            **{f"{each.name}__no": "int64" for each in self.columnar.lookups},
-        }
-        wide = self._raw.join(ibis.table(columns, name=numbers), "record_no")
-        for each in lookups:
-            kinds = {f"{each.name}__{name}": kind for name, kind in each.columns.items()}
-            derived = ibis.table({f"{each.name}__at": "int64", **kinds}, name=f"{each.name}__derived")
-            wide = wide.join(derived, wide[f"{each.name}__no"] == derived[f"{each.name}__at"])
-        return wide.mutate(record_no=wide[number])
 
     def _output(self, name: str) -> str:
         view = f"wide_{name}"
@@ -89,10 +74,17 @@ class Program:
         return f"SELECT * REPLACE ({own}), record_no >> {PLACE_BITS} AS {INPUT_NO} FROM ({query})"  # noqa: S608 - names and numbers of our own
 
     def _over(self, view: str, rows: ir.Table, numbers: str, number: str) -> str:
-        """Compile a query over the wide rows, which are joined from those lookups only that it uses."""
+        """Compile a query over the wide rows, which are joined from those lookups only that it uses.
+
+        The wide rows are the raw ones with the columns of lookups, and a column of `numbers` for `record_no`.
+        """
         query = compile_query(rows)
-        used = [each for each in self.columnar.lookups if f"{each.name}__" in query]
-        self.views[view] = compile_query(self._wide(used, numbers, number))
+        joins = "".join(
+            f' JOIN "{each.name}__derived" ON "{each.name}__no" = "{each.name}__at"'
+            for each in self.columnar.lookups
+            if f"{each.name}__" in query
+        )
+        self.views[view] = f"SELECT * REPLACE ({number} AS record_no) FROM raw JOIN {numbers} USING (record_no){joins}"  # noqa: S608 - names of our own
         return query
 
     def derived(self, lookup: Lookup, combinations: pa.Table) -> pa.Table:

@@ -155,15 +155,30 @@ class SegmentSink:
         segment.suspects = segment.suspects or is_suspect(lines)
         self._count(count, len(lines))
 
-    def put_rows(self, lines: bytes, texts: bytes, count: int, refused: dict[int, FramedRecord]) -> None:
-        """Take lines, the recorded texts of the same records, and by index those that could not be read."""
-        segment = self._open(has_texts=True)
-        self._file.write(lines)
-        self._texts.write(texts)
-        self.evidence.add_lines(texts)
-        segment.suspects = segment.suspects or is_suspect(texts)
-        segment.refused |= {self._position + 1 + index: record for index, record in refused.items()}
-        self._count(count, len(texts))
+    def put_rows(
+        self, lines: list[bytes], texts: list[bytes], refused: dict[int, FramedRecord], *, has_texts: bool
+    ) -> None:
+        """Take lines and the recorded texts of the same records, by index those that could not be read.
+
+        Args:
+            lines: Whole lines.
+            texts: Whole lines.
+            refused: Index to record; its line is a placeholder.
+            has_texts: Whether texts are another thing than lines; else only the few that differ are kept.
+        """
+        segment = self._open(has_texts=has_texts)
+        first = self._position + 1
+        text = b"".join(texts)
+        self._file.write(b"".join(lines))
+        if has_texts:
+            self._texts.write(text)
+        else:
+            odd = [index for index, (line, own) in enumerate(zip(lines, texts, strict=True)) if line is not own]
+            segment.apart |= {first + index: texts[index] for index in odd}
+        self.evidence.add_lines(text)
+        segment.suspects = segment.suspects or is_suspect(text)
+        segment.refused |= {first + index: record for index, record in refused.items()}
+        self._count(len(lines), len(text))
 
     def put_apart(self, line: bytes, *, is_cut: bool) -> None:
         """Take one line that is too long for the engine, or the beginning of one above the record limit."""
@@ -249,7 +264,6 @@ def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None
 
 
 def is_suspect(lines: bytes) -> bool:
-    """Whether `System.Object[]` or `@{` occurs; the latter by its rarer letter, several times as fast as `in`."""
+    """Whether `System.Object[]` or `@{` occurs; the latter by comparing many letters at once, faster than `in`."""
     letters = np.frombuffer(lines, np.uint8)
-    behind = np.flatnonzero(letters[:-1] == _AT) + 1
-    return bool((letters[behind] == _BRACE).any()) or b"System.Object[]" in lines
+    return bool(((letters[:-1] == _AT) & (letters[1:] == _BRACE)).any()) or b"System.Object[]" in lines

@@ -32,6 +32,8 @@ def quoted_glob(path: Path) -> str:
     return "'" + plain.replace("'", "''") + "'"
 
 
+_ROWS_AT_ONCE = 1 << 14
+
 # A GUID is its own key. Any other id is cut to 128 bits of its SHA-256, so that no text can be made to collide.
 _KEY = (
     "coalesce(CASE WHEN CAST(try_cast(event_id AS UUID) AS VARCHAR) = event_id THEN try_cast(event_id AS UUID) END, "
@@ -101,11 +103,18 @@ class Workbench:
         listed = ", ".join(
             f"CAST(to_json(json_keys(json, '{place}')) AS VARCHAR) AS \"{name}\"" for name, place in members.items()
         )
-        keys = self.fetch(
+        query = (
             f"SELECT {listed} FROM read_ndjson_objects({quoted_glob(path)}, "  # noqa: S608 - names and numbers of our own
             f"compression='none', maximum_object_size={2 * longest})"
         )
-        yield from zip(members, keys.columns, strict=True)
+        # Records have few different sets of keys: many a long text is kept once.
+        blocks = [
+            [keys.dictionary_encode() for keys in batch.columns]
+            for batch in self._engine.sql(query).to_arrow_reader(_ROWS_AT_ONCE)
+        ]
+        for index, name in enumerate(members):
+            kind = pa.dictionary(pa.int32(), pa.string())
+            yield name, pa.chunked_array([block[index] for block in blocks], kind).unify_dictionaries()
 
     def forget_rows(self) -> None:
         """Let go of the rows of `raw`."""

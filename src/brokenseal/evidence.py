@@ -91,11 +91,12 @@ class EvidenceWriter:
         self.sha256 = ""
         self._stream = path.open("wb")
         self._digest = hashlib.sha256()
-        self._packer = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        self._packer: zstandard.ZstdCompressionObj | None = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
 
     def add_lines(self, lines: bytes) -> None:
         """Add whole lines, each ended by a line feed."""
-        self._put(self._packer.compress(lines))
+        if self._packer is not None:
+            self._put(self._packer.compress(lines))
 
     def add(self, text: str) -> None:
         """Add one record's text."""
@@ -108,10 +109,12 @@ class EvidenceWriter:
 
     def close(self) -> None:
         """Complete the file."""
-        if not self._stream.closed:
+        if self._packer is not None:
             self._put(self._packer.flush())
             self._stream.close()
             self.sha256 = self._digest.hexdigest()
+            # Half a mebibyte, while hundreds of closed files wait for the end of their batch.
+            self._packer = None
 
     def __enter__(self) -> Self:
         return self

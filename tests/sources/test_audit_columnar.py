@@ -96,6 +96,7 @@ def login(number: int = 1, **changes):
 
 ITEM = {"Id": "Rg", "InternetMessageId": " <a@b.example> ", "Subject": "Report", "SizeInBytes": 12}
 SEND = {"Operation": "Send", "RecordType": 2, "Folders": ..., "OperationProperties": ..., "OperationCount": ...}
+ATTACHMENT = {**SEND, "Operation": "AttachmentAccess", "RecordType": 50}
 DELETE = {**SEND, "Operation": "SoftDelete", "RecordType": 3, "Folder": {"Path": "\\Inbox"}}
 
 CASES = {
@@ -175,6 +176,15 @@ CASES = {
     "send as": bind(**{**SEND, "Operation": "SendAs", "SendAsUserSmtp": "SMTP:Boss@contoso.example", "Item": ITEM}),
     "send without item": bind(**SEND),
     "send of another service": bind(**{**SEND, "RecordType": 25, "Item": ITEM}),
+    "attachment": bind(**{**ATTACHMENT, "Messages": [{"Id": "Rg", "Path": "\\Inbox", "MessageItems": [ITEM, {"Id": "A", "SizeInBytes": 7}]}]}),
+    "attachments of several messages": bind(**{**ATTACHMENT, "Messages": [
+        {"Path": "Unknown", "InternetMessageId": " <m@x> ", "MessageItems": [{"Id": ""}, None, {**ITEM, "InternetMessageId": " "}]},
+        {"Path": "\\B"}, None, {"Path": "\\C", "InternetMessageId": "", "MessageItems": [{}]}, {"MessageItems": None}]}),
+    "attachment without messages": bind(**ATTACHMENT),
+    "attachment of another type": bind(**{**ATTACHMENT, "RecordType": 2, "Messages": [{"Path": "\\A", "MessageItems": [ITEM]}]}),
+    "attachment written otherwise": bind(**{**ATTACHMENT, "Messages": {"Path": "\\A", "MessageItems": [ITEM]}}),
+    "attachments as text": bind(**{**ATTACHMENT, "Messages": json.dumps([{"Path": "\\A", "MessageItems": [ITEM]}])}),
+    "attachment whose size is no number": bind(**{**ATTACHMENT, "Messages": [{"Path": "x", "MessageItems": [{"SizeInBytes": "much"}]}]}),
     "delete": bind(**{**DELETE, "AffectedItems": [ITEM, {**ITEM, "ParentFolder": {"Path": "\\Other"}}]}),
     "move": bind(**{**DELETE, "Operation": "Move", "DestFolder": {"Path": "\\Bin"}, "AffectedItems": [ITEM]}),
     "delete without items": bind(**DELETE),
@@ -285,6 +295,7 @@ def test_ordinary_records_do_not_go_one_by_one(tmp_path, monkeypatch, form):
         CASES["move"],
         CASES["update of one item"],
         CASES["file"],
+        CASES["attachment"],
         CASES["rule"],
     ]
     path = tmp_path / "export"
@@ -293,7 +304,7 @@ def test_ordinary_records_do_not_go_one_by_one(tmp_path, monkeypatch, form):
 
     result = ingest([path], Settings(store_dir=tmp_path / "store", threads=2), now=NOW)
 
-    assert (result.kept, result.one_by_one) == (200, 20)
+    assert (result.kept, result.one_by_one) == (220, 20)
 
 
 TEXT = st.sampled_from(

@@ -20,9 +20,10 @@ from brokenseal import fields, schema
 from brokenseal.errors import RecordRejected
 from brokenseal.model import Columnar, Lookup
 from brokenseal.sources._audit_cmdlets import CMDLETS
+from brokenseal.sources._audit_columnar_rows import CLIENT, SIGN_IN_COLUMNS, TOKEN, WHAT, WHO, moment, normalise
 from brokenseal.sources._audit_directory import DIRECTORY_OPERATIONS
 from brokenseal.sources._audit_mail import add_mail_rows
-from brokenseal.sources._audit_record import event_row, token_columns
+from brokenseal.sources._audit_record import client_columns, event_row, token_columns
 from brokenseal.sources._audit_sign_in import OWA_AUTH, add_sign_in_rows
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ RAW_SCHEMA: Mapping[str, str] = {
     "OperationCount": "int64",
     "Folders": "array<struct<Path: string, FolderItems: array<struct<"
     "Id: string, InternetMessageId: string, Subject: string, SizeInBytes: int64>>>>",
+    "Messages": "array<struct<Path: string, InternetMessageId: string, MessageItems: array<struct<"
+    "Id: string, InternetMessageId: string, Subject: string, SizeInBytes: int64>>>>",
     "Item": "struct<Id: string, InternetMessageId: string, Subject: string, Attachments: string, SizeInBytes: int64, "
     f"ParentFolder: {_FOLDER}>",
     "AffectedItems": "array<struct<InternetMessageId: string, Subject: string, SizeInBytes: int64, "
@@ -146,14 +149,10 @@ def _event_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) ->
 
 def _client_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
     plain = {name: value for name, value in keys.items() if not name.startswith("_")}
-    record = {
-        **plain,
-        "AppAccessContext": {"ClientAppId": keys["_inner"]},
-        "ExtendedProperties": _pairs({"UserAgent": keys["_agent"], "additionalDetails": keys["_details"]}),
-    }
-    event = event_row({**_ANY_RECORD, **record})
+    extended = _pairs({"UserAgent": keys["_agent"], "additionalDetails": keys["_details"]})
+    found = client_columns({**plain, "ExtendedProperties": extended}, {"ClientAppId": keys["_inner"]})
     is_plain = _is_plain({**plain, "_inner": keys["_inner"]})
-    return {**{name: event[name] for name in names}, "plain": is_plain}
+    return {**{name: found[name] for name in names}, "plain": is_plain}
 
 
 def _token_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
@@ -171,15 +170,12 @@ def _what_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
         return {**dict.fromkeys(names), "kind": _ODD, "sent_kind": None, "plain": False}
     event = rows["events"][0]
     key = event["operation_key"]
-    is_odd = (
-        key in CMDLETS
-        or key in DIRECTORY_OPERATIONS
-        or key == "attachmentaccess"
-        or event["record_type"] in {None, OWA_AUTH}
-    )
+    is_odd = key in CMDLETS or key in DIRECTORY_OPERATIONS or event["record_type"] in {None, OWA_AUTH}
     kind = _ODD if is_odd else next((name for name in _KINDS if name in rows), "events")
     if not is_odd and kind == "events" and _changes_items(keys, event):
         kind = "item_changes"
+    if not is_odd and key == "attachmentaccess":
+        kind = "attachments"
     sent = rows.get("sent_messages")
     return {
         **{name: event[name] for name in names},
@@ -209,21 +205,6 @@ def _access_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     return {"access_type": access["access_type"], "is_throttled": access["is_throttled"]}
 
 
-_SIGN_IN_COLUMNS = [
-    "category",
-    "subject_id",
-    "app_id",
-    "app_name",
-    "resource_id",
-    "error_code",
-    "failure_reason",
-    "request_type",
-    "device_id",
-    "home_tenant_id",
-    "resource_tenant_id",
-]
-
-
 def _sign_in_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     actors = [{"ID": part, "Type": "0"} for part in (keys["_actors"] or "").split("\n")]
     record = {
@@ -236,7 +217,7 @@ def _sign_in_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
         "DeviceProperties": _pairs({"Id": keys["_device"]}),
     }
     row = _rows(record)["sign_ins"][0]
-    return {**{name: row.get(name) for name in _SIGN_IN_COLUMNS}, "plain": _is_plain(keys)}
+    return {**{name: row.get(name) for name in SIGN_IN_COLUMNS}, "plain": _is_plain(keys)}
 
 
 def _device_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -287,33 +268,6 @@ def _types(names: tuple[str, ...] | list[str], table: schema.Table = schema.EVEN
     return {column.name: column.dtype for column in table.columns if column.name in names}
 
 
-_WHO = (
-    "tenant_id",
-    "actor",
-    "actor_key",
-    "user_type",
-    "user_key",
-    "is_service",
-    "mailbox_key",
-    "mailbox_upn",
-    "logon_type",
-    "external_access",
-    "token_subject",
-    "token_tenant_id",
-)
-_CLIENT = (
-    "client_ip",
-    "ip_class",
-    "client_info",
-    "client_type",
-    "protocol",
-    "user_agent",
-    "app_id",
-    "client_app_id",
-    "effective_app",
-)
-_TOKEN = ("session_id", "token_id_raw", "token_id", "token_form", "token_issued_at")
-_WHAT = ("operation", "operation_key", "record_type", "workload", "succeeded")
 _PLAIN = {"plain": "boolean"}
 
 _SIGN_IN_KEYS: dict[str, Callable[[ir.Table], ir.StringValue]] = {
@@ -349,14 +303,14 @@ LOOKUPS = (
             "TokenObjectId",
             "TokenTenantId",
         ),
-        derive=partial(_event_columns, names=_WHO),
-        columns=_types(_WHO) | _PLAIN,
+        derive=partial(_event_columns, names=WHO),
+        columns=_types(WHO) | _PLAIN,
     ),
     Lookup(
         name="what",
         keys=_columns("Operation", "RecordType", "Workload", "ResultStatus", "ErrorNumber"),
         derive=_what_columns,
-        columns=_types(_WHAT) | {"kind": "string", "sent_kind": "string"} | _PLAIN,
+        columns=_types(WHAT) | {"kind": "string", "sent_kind": "string"} | _PLAIN,
     ),
     Lookup(
         name="client",
@@ -377,8 +331,8 @@ LOOKUPS = (
             "_agent": partial(_named, column="ExtendedProperties", name="UserAgent"),
             "_details": partial(_named, column="ExtendedProperties", name="additionalDetails"),
         },
-        derive=partial(_client_columns, names=_CLIENT),
-        columns=_types(_CLIENT) | _PLAIN,
+        derive=partial(_client_columns, names=CLIENT),
+        columns=_types(CLIENT) | _PLAIN,
     ),
     Lookup(
         name="token",
@@ -387,8 +341,8 @@ LOOKUPS = (
             name: partial(_inner, outer="AppAccessContext", name=name)
             for name in ("AADSessionId", "IssuedAtTime", "UniqueTokenId")
         },
-        derive=partial(_token_columns, names=_TOKEN),
-        columns=_types(_TOKEN) | _PLAIN,
+        derive=partial(_token_columns, names=TOKEN),
+        columns=_types(TOKEN) | _PLAIN,
     ),
     Lookup(
         name="access",
@@ -405,7 +359,7 @@ LOOKUPS = (
         name="sign_in",
         keys={name: partial(_in_sign_ins, key=key) for name, key in _SIGN_IN_KEYS.items()},
         derive=_sign_in_columns,
-        columns=_types(_SIGN_IN_COLUMNS, schema.SIGN_IN) | _PLAIN,
+        columns=_types(SIGN_IN_COLUMNS, schema.SIGN_IN) | _PLAIN,
     ),
     Lookup(
         name="device",
@@ -433,7 +387,7 @@ def _takes(wide: ir.Table) -> ir.BooleanValue:
     return ibis.and_(
         wide.Id.re_search(_GUID),
         wide.CreationTime.re_search(_TIME),
-        _moment(wide.CreationTime).notnull(),
+        moment(wide.CreationTime).notnull(),
         wide.what__kind != _ODD,
         unwrapped,
         plain,
@@ -445,10 +399,6 @@ def _takes(wide: ir.Table) -> ir.BooleanValue:
         (wide.what__kind != "item_changes") | _items_are_clear(wide),
         ~is_sign_in | (_all_named(wide.DeviceProperties) & _entries_are_clear(wide)),
     )
-
-
-def _moment(text: ir.StringValue) -> ir.TimestampValue:
-    return text.try_cast("timestamp('UTC', 6)")
 
 
 def _is_text(value: ir.StringValue) -> ir.BooleanValue:
@@ -484,147 +434,10 @@ def _entries_are_clear(wide: ir.Table) -> ir.BooleanValue:
     return ibis.and_(wide.Id != _NO_GUID, *usual, *ids)
 
 
-# ---------------------------------------------------------------- rows
-
-
-def _normalise(wide: ir.Table) -> Mapping[str, ir.Table]:
-    return {
-        "events": wide.select("record_no", **_event(wide)),
-        "mail_accesses": _accesses(wide),
-        "accessed_items": _accessed_items(wide),
-        "sign_ins": _sign_ins(wide),
-        "sent_messages": _sent(wide),
-        "item_changes": _item_changes(wide),
-    }
-
-
-def _event(wide: ir.Table) -> dict[str, ir.Value]:
-    """The columns of `events`, but for those that ingest adds."""
-    derived = {
-        name: wide[f"{lookup}__{name}"]
-        for lookup, names in (("who", _WHO), ("what", _WHAT), ("client", _CLIENT), ("token", _TOKEN))
-        for name in names
-    }
-    return {
-        "event_id": wide.Id.lower(),
-        "source": ibis.literal("unified_audit"),
-        "occurred_at": _moment(wide.CreationTime),
-        "object_id": wide.ObjectId.nullif(""),
-        **derived,
-    }
-
-
-def _shared(rows: ir.Table, table: schema.Table) -> dict[str, ir.Value]:
-    """The columns that a table has in common with `events`."""
-    return {name: value for name, value in _event(rows).items() if name in table.names}
-
-
-def _path(value: ir.StringValue) -> ir.StringValue:
-    is_none = value.strip().lower().isin(["not available", "unknown"]) | (value == "")
-    # Stripping and folding cost more than all else about an item; a path proper begins with a backslash.
-    return (value.startswith("\\") | ~is_none).ifelse(value, ibis.null("string"))
-
-
-def _message_id(item: ir.StructValue) -> ir.StringValue:
-    value = item.InternetMessageId
-    is_plain = value.startswith("<") & value.endswith(">")
-    return is_plain.ifelse(value, value.strip().nullif(""))
-
-
-def _accesses(wide: ir.Table) -> ir.Table:
-    rows = wide.filter(wide.what__kind == "mail_accesses")
-    items = rows.Folders.map(lambda folder: folder.FolderItems).flatten().filter(lambda item: item.notnull())
-    folder = rows.Item.ParentFolder
-    return rows.select(
-        **_shared(rows, schema.MAIL_ACCESS),
-        access_type=rows.access__access_type,
-        is_throttled=rows.access__is_throttled,
-        operation_count=rows.OperationCount,
-        item_entries=items.length().fill_null(0),
-        folder_id=folder.Id.nullif(""),
-        folder_path=ibis.coalesce(_path(folder.Path), _path(folder.Name)),
-        auth_type=rows.AuthType.nullif(""),
-        token_type=rows.TokenType.nullif(""),
-    )
-
-
-def _accessed_items(wide: ir.Table) -> ir.Table:
-    rows = wide.filter(wide.what__kind == "mail_accesses")
-    shared = _shared(rows, schema.ACCESSED_ITEM)
-    folders = rows.select(**shared, folder=rows.Folders.unnest())
-    items = folders.select(*shared, folder_path=_path(folders.folder.Path), item=folders.folder.FolderItems.unnest())
-    items = items.filter(items.item.notnull())
-    return items.select(
-        *shared,
-        "folder_path",
-        kind=ibis.literal("message"),
-        internet_message_id=_message_id(items.item),
-        item_id=items.item.Id.nullif(""),
-        subject=items.item.Subject.nullif(""),
-        size_bytes=items.item.SizeInBytes,
-    )
-
-
-def _sign_ins(wide: ir.Table) -> ir.Table:
-    rows = wide.filter(wide.what__kind == "sign_ins")
-    derived = {name: rows[f"sign_in__{name}"] for name in _SIGN_IN_COLUMNS}
-    shared = _shared(rows, schema.SIGN_IN)
-    request_id = ibis.coalesce(rows.IntraSystemId.lower(), shared["event_id"])
-    return rows.select(
-        **{
-            **shared,
-            **derived,
-            "request_id": request_id,
-            "correlation_id": rows.InterSystemsId.lower(),
-            "session_id": ibis.coalesce(rows.device__session_id, shared["session_id"]),
-            "token_id": ibis.coalesce(shared["token_id"], request_id),
-        }
-    )
-
-
-def _sent(wide: ir.Table) -> ir.Table:
-    rows = wide.filter(wide.what__kind == "sent_messages")
-    return rows.select(
-        **_shared(rows, schema.SENT_MESSAGE),
-        kind=rows.what__sent_kind,
-        internet_message_id=_message_id(rows.Item),
-        subject=rows.Item.Subject.nullif(""),
-        size_bytes=rows.Item.SizeInBytes,
-        sent_as=rows.sent__sent_as,
-        attachments=rows.Item.Attachments.nullif(""),
-    )
-
-
-def _item_changes(wide: ir.Table) -> ir.Table:
-    rows = wide.filter(wide.what__kind == "item_changes")
-    rows = rows.select(
-        **_shared(rows, schema.ITEM_CHANGE),
-        folder=_path(rows.Folder.Path),
-        to_folder_path=_path(rows.DestFolder.Path),
-        listed=rows.AffectedItems,
-        item=rows.Item,
-    )
-    has_list = rows.listed.length().fill_null(0) > 0
-    several = rows.filter(has_list).mutate(item=lambda each: each.listed.unnest())
-    single = rows.filter(~has_list & rows.item.notnull())
-    return _changed(several).union(_changed(single))
-
-
-def _changed(rows: ir.Table) -> ir.Table:
-    item = rows.item
-    return rows.select(
-        *(name for name in schema.ITEM_CHANGE.names if name in rows.columns),
-        internet_message_id=_message_id(item),
-        subject=item.Subject.nullif(""),
-        folder_path=ibis.coalesce(_path(item.ParentFolder.Path), rows.folder),
-        size_bytes=item.SizeInBytes,
-    )
-
-
 def _reads_table(columns: Sequence[str]) -> bool:
     # What a search announced is counted record by record.
     return _PAYLOAD in columns and "ResultCount" not in columns
 
 
-BARE = Columnar(raw_schema=RAW_SCHEMA, lookups=LOOKUPS, takes=_takes, normalise=_normalise)
+BARE = Columnar(raw_schema=RAW_SCHEMA, lookups=LOOKUPS, takes=_takes, normalise=normalise)
 IN_A_COLUMN = replace(BARE, payload=_PAYLOAD, fallbacks=FALLBACKS, reads_table=_reads_table)

@@ -265,7 +265,7 @@ def event_row(audit: Record) -> Row:
         **_mailbox(audit),
         "logon_type": _code(audit.get("LogonType"), _LOGON_TYPES),
         "external_access": fields.truth(audit.get("ExternalAccess")),
-        **_client(audit, context := as_object(audit.get("AppAccessContext"))),
+        **client_columns(audit, context := as_object(audit.get("AppAccessContext"))),
         **token_columns(audit, context),
     }
 
@@ -276,7 +276,8 @@ def _mailbox(audit: Record) -> Row:
     return {"mailbox_key": key, "mailbox_upn": upn}
 
 
-def _client(audit: Record, context: Mapping[str, Any]) -> Row:
+def client_columns(audit: Record, context: Mapping[str, Any]) -> Row:
+    """The address, client and application columns of a record and its AppAccessContext."""
     client_ip, ip_class = fields.best_address(
         audit.get("ClientIP"), audit.get("ClientIPAddress"), audit.get("ActorIpAddress"), audit.get("ActorIP")
     )
