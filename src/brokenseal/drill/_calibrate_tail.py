@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-SHARE: Final = 2e-3
+SHARE: Final = 1e-3
 """So many of the heaviest units make the tail."""
 LEAST: Final = 40
-MOST: Final = 400
+MOST: Final = 200
+"""Of 220,000 units the excesses of the heaviest 400 vary less than those of an exponential distribution (coefficient of
+variation 0.68, mean 0.50): the tail has not begun there. From 200 on they do not (0.87, mean 0.36; 100: 1.03, 0.28)."""
 _LEAST_SHARE: Final = 0.05
 _CUTS: Final = (1, 2, 4)
 _FEW_TENANTS: Final = 3
