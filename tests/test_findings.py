@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 
 import ibis
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,7 +82,8 @@ def coverage(*unmet):
 
 @pytest.fixture(scope="module")
 def tables():
-    return {"con": ibis.duckdb.connect()}
+    con = ibis.duckdb.connect()
+    return {"con": con, "events": con.create_table("events", schema=schema.EVENT.ibis_schema())}
 
 
 def test_hits_of_one_subject_are_one_finding_with_everything_counted_once(tables):
@@ -245,3 +247,23 @@ def test_a_detector_that_can_find_nothing_without_a_need_is_not_run_and_is_not_a
     assert (found, state.state, state.findings) == ((), "not_assessable", 0)
     with pytest.raises(AssertionError):
         run_detectors(tables, [asked], coverage("session_ids"))
+
+
+def test_what_one_subject_did_in_two_tenants_is_two_findings(tables):
+    con = tables["con"]
+    rows = [
+        {"event_id": "e1", "tenant_id": "t-a", "actor_key": "a@a.example"},
+        {"event_id": "e2", "tenant_id": "t-b", "actor_key": "b@b.example"},
+        {"event_id": "e3", "tenant_id": None, "actor_key": "b@b.example"},
+        {"event_id": "e4", "tenant_id": None, "actor_key": "c@c.example"},
+    ]
+    columns = schema.EVENT.arrow_schema()
+    held = pa.Table.from_pylist([{name: row.get(name) for name in columns.names} for row in rows], schema=columns)
+    both = {**tables, "events": con.create_table("two_tenants", held)}
+    hits = [hit(row["event_id"], number, actor_key=row["actor_key"]) for number, row in enumerate(rows)]
+    found, _ = run_detectors(both, [detector(hits)], coverage())
+    assert {one.tenant: [item.event_id for item in one.evidence] for one in found} == {
+        "t-a": ["e1"],
+        "t-b": ["e2", "e3"],
+        "": ["e4"],
+    }

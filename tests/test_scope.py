@@ -35,6 +35,7 @@ def finding(name, *keys, day=0, days=0, notice=False, attack=("T1564.008",), sev
         last_at=AT + dt.timedelta(days=day + days),
         evidence=(Evidence(event_id=f"e-{name}", role="rule", occurred_at=AT + dt.timedelta(days=day)),),
         case_keys=keys,
+        tenant=seen.get("tenant", ""),
         **{part: tuple(seen.get(part, ())) for part in ("mailboxes", "actors", "addresses", "sessions", "objects")},
     )
 
@@ -83,6 +84,19 @@ def test_a_session_joins_accounts_and_an_address_does_not(tables):
         tables,
     )
     assert members(grouping) == [["a", "b"], ["c"]]
+
+
+def test_nothing_joins_two_tenants(tables):
+    shared = {"sessions": ["s1"], "addresses": ["9.9.9.9"]}
+    found = [
+        finding("a", "application:app", f"account:{ANNA}", tenant="t-a", **shared),
+        finding("b", "application:app", f"account:{ANNA}", tenant="t-b", **shared),
+        finding("c", "application:app", notice=True, tenant="t-b"),
+        finding("d", "application:app", notice=True, tenant="t-c"),
+    ]
+    grouping = cases_of(found, tables)
+    assert members(grouping) == [["a"], ["b", "c"]]
+    assert [notice.id for notice in grouping.notices] == ["d"]
 
 
 def test_an_application_belongs_to_the_account_that_let_it_in_and_tries_to_the_account_that_they_opened(tables):

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant, Weight
 from brokenseal.schema import HIT
+from brokenseal.tenancy import NO_TENANT, tenants_of
 from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
@@ -54,7 +55,9 @@ def run_detectors(
     """
     listed = tuple(detectors)
     hits = _all_hits(listed, tables, coverage.unmet_needs, idle)
-    findings = {detector.id: _findings_of(detector, hits[detector.id]) for detector in listed}
+    cited = {event_id for rows in hits.values() for event_id in rows.column("event_id").to_pylist()}
+    tenant_of = tenants_of(tables["events"], cited)
+    findings = {detector.id: _findings_of(detector, hits[detector.id], tenant_of) for detector in listed}
     states = tuple(_state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed)
     return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
 
@@ -98,16 +101,21 @@ def check_hits(detector_id: str, hits: ir.Table) -> None:
         raise ValueError(msg)
 
 
-def _findings_of(detector: Detector, hits: pa.Table) -> list[Finding]:
-    rows = sorted(hits.to_pylist(), key=_subject)
-    return [_finding(detector, variant, key, list(group)) for (variant, key), group in groupby(rows, key=_subject)]
+def _findings_of(detector: Detector, hits: pa.Table, tenant_of: Mapping[str, str]) -> list[Finding]:
+    rows = hits.to_pylist()
+    for row in rows:
+        row["tenant"] = tenant_of.get(row["event_id"], NO_TENANT)
+    rows.sort(key=_subject)
+    return [_finding(detector, *subject, list(group)) for subject, group in groupby(rows, key=_subject)]
 
 
-def _subject(row: dict[str, Any]) -> tuple[str, str]:
-    return (row["variant"] or "", row["group_key"] or "")
+def _subject(row: dict[str, Any]) -> tuple[str, str, str]:
+    return (row["variant"] or "", row["group_key"] or "", row["tenant"])
 
 
-def _finding(detector: Detector, variant_name: str, group_key: str, rows: Sequence[dict[str, Any]]) -> Finding:
+def _finding(
+    detector: Detector, variant_name: str, group_key: str, tenant: str, rows: Sequence[dict[str, Any]]
+) -> Finding:
     variant = detector.variants.get(variant_name)
     if variant is None or not group_key:
         msg = f"detector {detector.id}: hit of variant {variant_name!r} and group {group_key!r}; expected one of "
@@ -146,6 +154,7 @@ def _finding(detector: Detector, variant_name: str, group_key: str, rows: Sequen
         units=_texts(rows, "unit"),
         family=detector.family,
         weight=_weight(rows),
+        tenant=tenant,
         **seen,
     )
 

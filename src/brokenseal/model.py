@@ -285,6 +285,7 @@ class Finding:
         units: Session clusters that it is about, by the event id of their first record, sorted.
         family: Which question its detector asks.
         weight: How much it speaks for an intrusion; None where nothing has weighed it.
+        tenant: Whose records it cites; empty where the logs are of one tenant, or do not say.
     """
 
     id: str
@@ -309,6 +310,7 @@ class Finding:
     units: tuple[str, ...] = ()
     family: Family = "other"
     weight: Weight | None = None
+    tenant: str = ""
 
 
 Kind = Literal["certain", "possible", "unknowable"]

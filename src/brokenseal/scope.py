@@ -10,7 +10,8 @@
   links and stay apart, because different people must act on them.
 
 - Findings from one public address make one case where the address is a stranger's: unseen in the first fourteen days
-  of the logs, and used by a handful of accounts at most.
+  of its tenant's logs, and used by a handful of accounts at most.
+- Findings of two tenants make two cases, whatever they share: other people have to be told.
 
 Nothing is ever joined through a Microsoft address, or through any other address: many people share those.
 """
@@ -23,36 +24,37 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from brokenseal.detectors import app_credential, illicit_consent, open_door
-from brokenseal.findings import by_weight, named
+from brokenseal._case_group import (
+    GUESSED,
+    PASSWORDS,
+    Group,
+    admitters,
+    by_time,
+    is_account,
+    strange_of,
+    together,
+)
+from brokenseal._case_words import links_between, next_steps, own_links, summary_of, title_of
+from brokenseal.detectors import open_door
+from brokenseal.findings import by_weight
 from brokenseal.selection import id_table
-from brokenseal.wording import phrase
+from brokenseal.tenancy import NO_TENANT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from brokenseal._case_group import Place
     from brokenseal.judgement import Judgement, Standing
     from brokenseal.model import Finding, Severity, Tables
     from brokenseal.wording import Phrase
 
+
 ACCOUNT_GAP = dt.timedelta(days=14)
 """Findings on one account that lie further apart are two stories."""
-
 STRANGE_AFTER_S = 14 * 86_400
 """An address is a stranger's if the logs ran this long before it was first seen."""
 SHARED_ACCOUNTS = 5
 """Above so many accounts an address is the exit of an office, an operator or a VPN."""
-
-_FORGED = "T1606"
-_TAKEN_OVER = frozenset(("T1078.004", "T1539", "T1550.004"))
-_READ = "T1114.002"
-_RULES = frozenset(("T1114.003", "T1564.008"))
-_RIGHTS = frozenset(("T1098.002", "T1098.003", "T1136.003"))
-_APPLICATIONS = frozenset(("T1528", "T1098.001"))
-_PASSWORDS = frozenset(("T1110.001", "T1110.003"))
-_GUESSED = frozenset(("T1110", "T1078.004"))
-_ADMISSIONS = frozenset((illicit_consent.DETECTOR.id, app_credential.DETECTOR.id))
-_SWITCHES = frozenset(("T1562.008", "T1484.002"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,29 +92,6 @@ class Grouping:
     notices: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Group:
-    """Findings of one case: those that opened it and the notices that joined it."""
-
-    id: str
-    opened: tuple[Finding, ...]
-    joined: tuple[Finding, ...]
-    strange: frozenset[str]
-    units: frozenset[str]
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        return tuple(sorted((*self.opened, *self.joined), key=_by_time))
-
-    @property
-    def keys(self) -> frozenset[str]:
-        return frozenset(key for finding in self.opened for key in finding.case_keys)
-
-    def names(self, kind: str) -> tuple[str, ...]:
-        """The accounts, addresses or applications that the case is about."""
-        return tuple(sorted(key.split(":", 1)[1] for key in self.keys if key.startswith(f"{kind}:")))
-
-
 def cases_of(findings: Sequence[Finding], tables: Tables, judgement: Judgement | None = None) -> Grouping:
     """Group findings into cases.
 
@@ -128,11 +107,11 @@ def cases_of(findings: Sequence[Finding], tables: Tables, judgement: Judgement |
     standings = {finding.id: _standing(finding, judgement) for finding in findings}
     # From here on a notice is what does not open a case by itself, whatever its detector calls it.
     findings = [replace(finding, is_notice=standings[finding.id] != "opens") for finding in findings]
-    moving = sorted((finding for finding in findings if standings[finding.id] != "notice"), key=_by_time)
+    moving = sorted((finding for finding in findings if standings[finding.id] != "notice"), key=by_time)
     strange = _strange_addresses(moving, tables)
     components = _components(moving, strange, judgement)
     groups = [
-        _Group(
+        Group(
             id=_case_id(members),
             opened=tuple(members),
             joined=(),
@@ -143,7 +122,7 @@ def cases_of(findings: Sequence[Finding], tables: Tables, judgement: Judgement |
         if any(not member.is_notice for member in members)
     ]
     grouped = {member.id for group in groups for member in group.opened}
-    notices = sorted((finding for finding in findings if finding.id not in grouped), key=_by_time)
+    notices = sorted((finding for finding in findings if finding.id not in grouped), key=by_time)
     joined: dict[str, list[Finding]] = defaultdict(list)
     left = []
     for notice in notices:
@@ -167,29 +146,30 @@ def _standing(finding: Finding, judgement: Judgement | None) -> Standing:
     return judgement.standing(finding)
 
 
-def _by_time(finding: Finding) -> tuple[dt.datetime, str, str, str, str]:
-    return (
-        finding.first_at,
-        finding.evidence[0].event_id,
-        finding.detector_id,
-        finding.group_key,
-        finding.variant,
-    )
-
-
 def _case_id(members: Sequence[Finding]) -> str:
-    first = min((member for member in members if not member.is_notice), key=_by_time)
+    first = min((member for member in members if not member.is_notice), key=by_time)
     # Neither the variant nor the number of records may enter: both change when later evidence joins the finding.
     text = f"{first.detector_id}\n{first.group_key}\n{first.evidence[0].event_id}"
     return f"case-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _strange_addresses(opening: Sequence[Finding], tables: Tables) -> frozenset[str]:
-    """Addresses of the findings that the logs did not know at first, and that few accounts use."""
-    wanted = sorted({address for finding in opening for address in finding.addresses})
-    if not wanted:
-        return frozenset()
+def _strange_addresses(opening: Sequence[Finding], tables: Tables) -> frozenset[Place]:
+    """Tenant and address of the findings where that tenant's logs did not know it at first, and few accounts use it."""
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for finding in opening:
+        wanted[finding.tenant].update(finding.addresses)
+    return frozenset(
+        (tenant, address)
+        for tenant, addresses in sorted(wanted.items())
+        if addresses
+        for address in _strange_in(tenant, sorted(addresses), tables)
+    )
+
+
+def _strange_in(tenant: str, wanted: list[str], tables: Tables) -> list[str]:
     events = tables["events"]
+    if tenant != NO_TENANT:
+        events = events.filter(events.tenant_id == tenant)
     began = events.aggregate(began=events.occurred_at.min())
     seen = events.filter(events.client_ip.isin(wanted)).select("client_ip", "occurred_at", "actor_key")
     by_address = seen.group_by("client_ip").aggregate(since=seen.occurred_at.min(), accounts=seen.actor_key.nunique())
@@ -198,11 +178,12 @@ def _strange_addresses(opening: Sequence[Finding], tables: Tables) -> frozenset[
             (rows.accounts <= SHARED_ACCOUNTS) & (rows.since.delta(rows.began, unit="second") >= STRANGE_AFTER_S)
         )
     )
-    return frozenset(strange.select("client_ip").to_pyarrow().column("client_ip").to_pylist())
+    found: list[str] = strange.select("client_ip").to_pyarrow().column("client_ip").to_pylist()
+    return found
 
 
 def _components(
-    opening: Sequence[Finding], strange: frozenset[str], judgement: Judgement | None
+    opening: Sequence[Finding], strange: frozenset[Place], judgement: Judgement | None
 ) -> list[list[Finding]]:
     """Findings joined by what they are about, by a session, a unit or a stranger's address, in order of time."""
     parents = list(range(len(opening)))
@@ -222,23 +203,23 @@ def _components(
     return list(components.values())
 
 
-def _joined_runs(opening: Sequence[Finding], strange: frozenset[str], judgement: Judgement | None) -> list[list[int]]:
+def _joined_runs(opening: Sequence[Finding], strange: frozenset[Place], judgement: Judgement | None) -> list[list[int]]:
     """Indices of findings that share an account without a long gap, an application, an address, a session or a unit."""
-    by_key: dict[str, list[int]] = defaultdict(list)
+    by_key: dict[tuple[str, str], list[int]] = defaultdict(list)
     guessed = _guessed_accounts(opening)
     for index, finding in enumerate(opening):
-        sessions = finding.sessions if _is_account(finding) else ()
-        addresses = strange.intersection(finding.addresses)
+        sessions = finding.sessions if is_account(finding) else ()
+        addresses = strange_of(finding, strange)
         keys = {*finding.case_keys, *(f"session:{name}" for name in sessions), *(f"address:{ip}" for ip in addresses)}
         keys |= {f"unit:{unit}" for unit in _units_of(finding, judgement)}
-        keys |= {f"account:{name}" for name in _admitters(finding)}
+        keys |= {f"account:{name}" for name in admitters(finding)}
         keys |= {f"campaign:{number}" for number in _campaigns_of(finding, judgement)}
-        if _PASSWORDS.intersection(finding.attack) or _GUESSED.issubset(finding.attack):
+        if PASSWORDS.intersection(finding.attack) or GUESSED.issubset(finding.attack):
             keys |= {f"guess:{name} {ip}" for name, ip in guessed if name in finding.actors and ip in finding.addresses}
         for key in sorted(keys):
-            by_key[key].append(index)
+            by_key[finding.tenant, key].append(index)
     runs: list[list[int]] = []
-    for key, indices in by_key.items():
+    for (_, key), indices in by_key.items():
         runs += _runs(indices, opening) if key.startswith("account:") else [indices]
     return runs
 
@@ -250,17 +231,12 @@ def _campaigns_of(finding: Finding, judgement: Judgement | None) -> frozenset[in
     return frozenset(number for number in found if number is not None)
 
 
-def _admitters(finding: Finding) -> tuple[str, ...]:
-    """Who let the application in that a finding is about: the victim of the same story, or its author."""
-    return finding.actors if finding.detector_id in _ADMISSIONS and _APPLICATIONS.intersection(finding.attack) else ()
-
-
 def _guessed_accounts(findings: Sequence[Finding]) -> frozenset[tuple[str, str]]:
     """Accounts whose password was guessed, with the address that it was guessed from."""
     return frozenset(
         (name, address)
         for finding in findings
-        if _GUESSED.issubset(finding.attack)
+        if GUESSED.issubset(finding.attack)
         for name in finding.actors
         for address in finding.addresses
     )
@@ -271,10 +247,6 @@ def _units_of(finding: Finding, judgement: Judgement | None) -> tuple[str, ...]:
     if judgement is None:
         return finding.units
     return tuple(judgement.followed.get(unit, unit) for unit in judgement.units_of(finding))
-
-
-def _is_account(finding: Finding) -> bool:
-    return any(key.startswith("account:") for key in finding.case_keys)
 
 
 def _runs(indices: Sequence[int], findings: Sequence[Finding]) -> list[list[int]]:
@@ -289,27 +261,29 @@ def _runs(indices: Sequence[int], findings: Sequence[Finding]) -> list[list[int]
     return runs
 
 
-def _joins(notice: Finding, group: _Group, units: tuple[str, ...]) -> bool:
+def _joins(notice: Finding, group: Group, units: tuple[str, ...]) -> bool:
+    if notice.tenant != group.tenant:
+        return False
     if group.units.intersection(units) or _has_guessed(notice, group):
         return True
-    if _is_account(notice):
+    if is_account(notice):
         first = min(finding.first_at for finding in group.opened) - ACCOUNT_GAP
         last = max(finding.last_at for finding in group.opened) + ACCOUNT_GAP
         near = notice.first_at <= last and notice.last_at >= first
-        sessions = {session for finding in group.opened if _is_account(finding) for session in finding.sessions}
+        sessions = {session for finding in group.opened if is_account(finding) for session in finding.sessions}
         return near and bool(group.keys.intersection(notice.case_keys) or sessions.intersection(notice.sessions))
     return bool(group.keys.intersection(notice.case_keys))
 
 
-def _has_guessed(notice: Finding, group: _Group) -> bool:
+def _has_guessed(notice: Finding, group: Group) -> bool:
     """Whether tries of passwords are those by which the case's account was opened."""
-    if not _PASSWORDS.intersection(notice.attack):
+    if not PASSWORDS.intersection(notice.attack):
         return False
     guessed = _guessed_accounts(group.opened)
     return any(name in notice.actors and address in notice.addresses for name, address in guessed)
 
 
-def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, ...]]:
+def _accesses(groups: Iterable[Group], tables: Tables) -> dict[str, tuple[str, ...]]:
     """Per case, the mail accesses among its evidence and under its sessions and applications."""
     groups = list(groups)
     ids = {group.id: {item.event_id for finding in group.findings for item in finding.evidence} for group in groups}
@@ -334,7 +308,8 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
         | table.effective_app.isin(wanted_apps)
         | table.client_app_id.isin(wanted_apps)
     )
-    rows = table.select("event_id", "session_id", "effective_app", "client_app_id").distinct().to_pyarrow().to_pylist()
+    columns = ("event_id", "tenant_id", "session_id", "effective_app", "client_app_id")
+    rows = table.select(*columns).distinct().to_pyarrow().to_pylist()
     return {
         group.id: tuple(
             sorted(
@@ -342,9 +317,14 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
                     row["event_id"]
                     for row in rows
                     if row["event_id"] in ids[group.id]
-                    or row["session_id"] in sessions[group.id]
-                    or row["effective_app"] in apps[group.id]
-                    or row["client_app_id"] in apps[group.id]
+                    or (
+                        group.tenant in {NO_TENANT, row["tenant_id"]}
+                        and (
+                            row["session_id"] in sessions[group.id]
+                            or row["effective_app"] in apps[group.id]
+                            or row["client_app_id"] in apps[group.id]
+                        )
+                    )
                 }
             )
         )
@@ -352,7 +332,7 @@ def _accesses(groups: Iterable[_Group], tables: Tables) -> dict[str, tuple[str, 
     }
 
 
-def _has_uses(group: _Group) -> bool:
+def _has_uses(group: Group) -> bool:
     return any(
         finding.detector_id == open_door.ID and item.role == "use"
         for finding in group.findings
@@ -361,7 +341,7 @@ def _has_uses(group: _Group) -> bool:
 
 
 def _draft(
-    group: _Group, groups: Sequence[_Group], access_ids: tuple[str, ...], judgement: Judgement | None
+    group: Group, groups: Sequence[Group], access_ids: tuple[str, ...], judgement: Judgement | None
 ) -> CaseDraft:
     findings = group.findings
     units = {unit for finding in findings for unit in _units_of(finding, judgement)}
@@ -370,186 +350,18 @@ def _draft(
     attack = tuple(sorted({technique for finding in findings for technique in finding.attack}))
     return CaseDraft(
         id=group.id,
-        title=_title(group),
-        summary=_summary(findings),
+        title=title_of(group),
+        summary=summary_of(findings),
         severity=min((finding.severity for finding in group.opened), key=lambda severity: severity.rank),
-        mailboxes=_together(finding.mailboxes for finding in findings),
-        actors=_together(finding.actors for finding in findings),
-        addresses=_together(finding.addresses for finding in findings),
+        mailboxes=together(finding.mailboxes for finding in findings),
+        actors=together(finding.actors for finding in findings),
+        addresses=together(finding.addresses for finding in findings),
         first_at=min(finding.first_at for finding in findings),
         last_at=max(finding.last_at for finding in findings),
         attack=attack,
         findings=findings,
-        links=(*_own_links(group), *_links_between(group, groups)),
-        next_steps=_next_steps(group, frozenset(attack)),
+        links=(*own_links(group), *links_between(group, groups)),
+        next_steps=next_steps(group, frozenset(attack)),
         access_ids=access_ids,
         units=tuple(sorted(units)),
     )
-
-
-def _summary(findings: Sequence[Finding]) -> tuple[Phrase, ...]:
-    """One sentence for each thing that was found of the same mailboxes, the first of its kind."""
-    firsts: dict[tuple[str, str, tuple[str, ...]], Phrase] = {}
-    for finding in findings:
-        # Of session clusters there are many alike; each stands among the findings.
-        key = finding.mailboxes if finding.units else (finding.id,)
-        firsts.setdefault((finding.detector_id, finding.variant, key), finding.title)
-    return tuple(firsts.values())
-
-
-def _together(texts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(sorted({text for part in texts for text in part}))
-
-
-def _title(group: _Group) -> Phrase:
-    gravest = min(group.opened, key=by_weight)
-    attack = {technique for finding in group.opened for technique in finding.attack}
-    accounts = named(group.names("account"))
-    more = len(group.findings) - 1
-    if group.names("account") and attack & _TAKEN_OVER and _READ in attack:
-        return phrase("The account {account} was taken over, and mail was read with it", account=accounts)
-    if group.names("account") and attack & _TAKEN_OVER:
-        return phrase("The account {account} was taken over", account=accounts)
-    forged = [finding for finding in group.findings if _FORGED in finding.attack]
-    if forged and _READ in attack:
-        return phrase(
-            "Mail of {mailboxes} was read with tokens that no sign-in explains",
-            mailboxes=named(_together(finding.mailboxes for finding in forged)),
-        )
-    if group.names("account") and more:
-        return phrase("The account {account} did {number} suspicious things", account=accounts, number=more + 1)
-    if group.names("address") and more:
-        return phrase(
-            "Passwords were tried on several accounts from {address}, {number} times over",
-            address=named(group.names("address")),
-            number=sum(1 for finding in group.opened if _PASSWORDS.intersection(finding.attack)),
-        )
-    return gravest.title
-
-
-def _own_links(group: _Group) -> list[Phrase]:
-    """Why the findings of the case belong together."""
-    numbers = {key: sum(1 for finding in group.opened if key in finding.case_keys) for key in sorted(group.keys)}
-    links = [_about(key, number) for key, number in numbers.items() if number > 1]
-    shared = _counted(finding.sessions for finding in group.opened if _is_account(finding))
-    links += [
-        phrase("{number} findings share the session {session}.", number=number, session=session)
-        for session, number in shared.items()
-        if number > 1
-    ]
-    strangers = _counted(tuple(group.strange.intersection(finding.addresses)) for finding in group.opened)
-    links += [
-        phrase(
-            "{number} findings come from {address}, which the logs did not know before and few accounts use.",
-            number=number,
-            address=address,
-        )
-        for address, number in strangers.items()
-        if number > 1
-    ]
-    links += [
-        phrase("{account} let the application {application} in.", account=account, application=application)
-        for application, account in _admissions(group)
-    ]
-    if group.joined:
-        links.append(
-            phrase(
-                "{number} finding(s) would be no more than a notice alone; they count here because the same account, "
-                "application, address or session did it.",
-                number=len(group.joined),
-            )
-        )
-    return links
-
-
-def _admissions(group: _Group) -> list[tuple[str, str]]:
-    """Applications of the case and the accounts that let them in, where the case is about more than one of these."""
-    pairs = {
-        (key.split(":", 1)[1], actor)
-        for finding in group.opened
-        for key in finding.case_keys
-        for actor in _admitters(finding)
-    }
-    return sorted(pairs) if len(group.keys) > 1 else []
-
-
-def _about(key: str, number: int) -> Phrase:
-    kind, _, name = key.partition(":")
-    if kind == "account":
-        return phrase("{number} findings are about the account {account}.", number=number, account=name)
-    if kind == "application":
-        return phrase("{number} findings are about the application {application}.", number=number, application=name)
-    if kind == "address":
-        return phrase("{number} bursts of tries came from {address}.", number=number, address=name)
-    return phrase("{number} findings are about {subject}.", number=number, subject=name)
-
-
-def _counted(texts: Iterable[tuple[str, ...]]) -> Mapping[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for part in texts:
-        for text in part:
-            counts[text] += 1
-    return dict(sorted(counts.items()))
-
-
-def _links_between(group: _Group, groups: Sequence[_Group]) -> list[Phrase]:
-    """How the case touches others: by an account that acted in both, or by an address that was guessed from."""
-    links: list[Phrase] = []
-    for other in groups:
-        if other.id == group.id:
-            continue
-        accounts = sorted(_acting(group).intersection(_acting(other)))
-        addresses = sorted(
-            set(group.names("address")).intersection(_together(finding.addresses for finding in other.opened))
-            | set(other.names("address")).intersection(_together(finding.addresses for finding in group.opened))
-        )
-        if addresses:
-            links.append(
-                phrase("See also {case}: the address {address} is in both.", case=other.id, address=named(addresses))
-            )
-        elif accounts:
-            links.append(
-                phrase("See also {case}: the account {account} is in both.", case=other.id, account=named(accounts))
-            )
-    return links
-
-
-def _acting(group: _Group) -> frozenset[str]:
-    """Accounts that did something in the case; those on which passwords were tried did nothing."""
-    acted = (finding for finding in group.opened if not any(key.startswith("address:") for key in finding.case_keys))
-    return frozenset(_together(finding.actors for finding in acted))
-
-
-def _next_steps(group: _Group, attack: frozenset[str]) -> tuple[Phrase, ...]:
-    """What to do now, most urgent first."""
-    steps = [phrase("Keep the exports and this report before you change anything; they are the evidence.")]
-    accounts = named(group.names("account"))
-    if attack & _TAKEN_OVER and group.names("account"):
-        steps.append(
-            phrase(
-                "Reset the password of {account}, revoke all its sessions, and check its sign-in methods and devices.",
-                account=accounts,
-            )
-        )
-    if attack & _RULES:
-        steps.append(
-            phrase("Export and then remove the rules and forwarding named here; look for the same in other mailboxes.")
-        )
-    if attack & _RIGHTS:
-        steps.append(
-            phrase("Take back the roles and mailbox rights named here, and disable the accounts that nobody knows.")
-        )
-    if attack & _APPLICATIONS:
-        steps.append(phrase("Disable the application, remove its grants and credentials, and find all who consented."))
-    if attack & _PASSWORDS:
-        steps.append(
-            phrase(
-                "Block {address}, look at every success from it, and require a second factor.",
-                address=named(_together(finding.addresses for finding in group.opened)),
-            )
-        )
-    if attack & _SWITCHES:
-        steps.append(phrase("Put back what was switched, and treat the time between as not logged."))
-    if _READ in attack:
-        steps.append(phrase("Tell the owners which messages were read; the list stands under this case."))
-    return tuple(steps)
