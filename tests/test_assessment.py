@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from brokenseal.assessment import UNITS_LISTED, assess, assessments
-from brokenseal.calibration import Calibration, Group, Intrusions, Point
+from brokenseal.calibration import Calibration, Group, Intrusions, Point, Tail
 from brokenseal.coverage import coverage
 from brokenseal.judgement import clustered, judge
 from brokenseal.model import Evidence, Finding, Gap, Severity
@@ -339,6 +339,23 @@ def test_assumptions_name_the_simulation_and_what_was_never_counted_together(usu
         "strange": Group(units=100, bins={STRANGER: {"22+": 100}}),
     })  # fmt: skip
     assert any("20 times likelier after the first" in each for each in said(one(usual, known=rare).assumptions))
+
+
+def test_a_threshold_that_the_measured_tail_lowered_says_so_and_counts_the_same_sessions(usual):
+    tail = Tail(
+        from_millibans=1_000,
+        beyond=100,
+        units=100_000,
+        share_upper_ppb=2_000_000,
+        step_millibans=300,
+        independent=50,
+        tenants=5,
+    )
+    lines = said(one(usual, known=calibration(tails={"clusters": tail, "doors": tail})).assumptions)
+    assert "about 31 sessions" in lines[0]
+    lowered, bound = (float(re.search(r"[\d.]+(?= \(decimal|\.$)", line).group()) for line in lines[1:3])
+    assert "the bound that needs no such end" in lines[2]
+    assert 1 < lowered < bound
 
 
 def test_a_case_that_a_rule_opened_says_so_and_its_probability_is_left_open(usual):

@@ -92,7 +92,9 @@ def test_a_measured_tail_lowers_the_threshold_and_never_raises_it():
                   "step_millibans": 200, "independent": 10**9, "tenants": 5, **changed}  # fmt: skip
         known = msgspec.structs.replace(KNOWN, tails={"clusters": Tail(**values)})
         with clustered(make_tables({"mail_accesses": ACCESSES})) as tables:
-            return judge(tables, {"x": marks()}, NO_DOORS, known).threshold_of("e1")
+            found = judge(tables, {"x": marks()}, NO_DOORS, known)
+        assert found.bound_of("e1") == pytest.approx(-math.log10(share))
+        return found.threshold_of("e1")
 
     share = 5e-5 / (3 / 10)
     assert threshold() == pytest.approx(1 + 0.2 * math.log(0.002 / share))

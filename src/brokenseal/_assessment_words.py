@@ -54,6 +54,7 @@ class Ground:
         is_rule: Whether a rule alone opened it.
         units_per_window: Units of the lead's kind that a mailbox has in `WINDOW_DAYS`.
         threshold: Decimal logarithm of the weight that opens a case.
+        bound: The same by the bound of the weights alone, which the measured tail may have lowered.
         budget: False cases a mailbox-week that it stands for.
     """
 
@@ -69,6 +70,7 @@ class Ground:
     ratio: Ratio
     units_per_window: float
     threshold: float
+    bound: float
     budget: float
     alternatives: tuple[Alternative, ...]
     records: Records
@@ -206,6 +208,12 @@ def _assumptions(ground: Ground) -> Iterator[Phrase]:
             threshold=round(ground.threshold, 1),
             weeks=round(1 / ground.budget) if ground.budget else 0,
         )
+        if ground.threshold < ground.bound:
+            yield phrase(
+                "That threshold is where the heavy end of authorised weights, measured on simulated tenants and "
+                "carried on, leaves this share; the bound that needs no such end is {bound}.",
+                bound=round(ground.bound, 1),
+            )
     yield from _counted(ground)
     yield _inflation(max(ground.calibration.inflation.values(), default=None))
     if math.isinf(ground.ratio.high):

@@ -264,8 +264,9 @@ def _ground(
     judgement = context.judgement
     lead = next(iter(listed.standing), None)
     threshold = judgement.threshold if lead is None else _threshold(lead, judgement)
-    # A threshold is units of a mailbox a week, with its share of the budget, over the budget.
-    units_per_window = 1.0 if lead is None else 10**threshold * judgement.budget * _WEEKS
+    bound = None if lead is None else judgement.bound_of(lead)
+    # The bound is units of a mailbox a week, with its share of the budget, over the budget.
+    units_per_window = 1.0 if bound is None else 10**bound * judgement.budget * _WEEKS
     weight = 0.0 if lead is None else judgement.weight_of(lead) or 0.0
     parts = tuple(part for unit in listed.opening for part in _parts(unit, judgement))
     heavy = {unit for unit, standing in listed.standing.items() if standing in {"opens", "joins"}}
@@ -290,6 +291,7 @@ def _ground(
         ratio=ratio_of(_millibans(weight), units_per_window, context.calibration, is_rule=listed.is_rule),
         units_per_window=units_per_window,
         threshold=threshold,
+        bound=threshold if bound is None else bound,
         budget=judgement.budget,
         alternatives=alternatives(question, context.records),
         records=context.records,

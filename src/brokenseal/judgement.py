@@ -68,7 +68,8 @@ class Judgement:
         is_door: Per place, whether the unit is a change of configuration.
         mailbox_weeks: Mailbox-weeks that the units come from.
         thresholds: Decimal logarithm of the weight from which each unit opens a case, in the order of `weighed`.
-        threshold: The same for the session clusters of a mailbox like the others, for what concerns several.
+        bounds: The same by Markov's inequality alone, which the measured tail may lower; in the same order.
+        threshold: The threshold of the session clusters of a mailbox like the others, for what concerns several.
         door_threshold: The same for changes of configuration.
         budget: False cases a mailbox-week that they are made for.
         is_rule: Whether a finding of this detector and variant opens a case by rule.
@@ -85,6 +86,7 @@ class Judgement:
     is_door: Sequence[bool]
     mailbox_weeks: float
     thresholds: Sequence[float]
+    bounds: Sequence[float]
     threshold: float
     door_threshold: float
     budget: float
@@ -113,6 +115,11 @@ class Judgement:
         """Decimal logarithm of the weight from which a unit opens a case; None for what is none."""
         position = self.position_of.get(unit)
         return None if position is None else self.thresholds[position]
+
+    def bound_of(self, unit: str) -> float | None:
+        """The same by Markov's inequality alone."""
+        position = self.position_of.get(unit)
+        return None if position is None else self.bounds[position]
 
     def standing(self, finding: Finding) -> Standing:
         """Whether a finding opens a case, may join one, or is no more than a notice.
@@ -234,8 +241,9 @@ def judge(
     weeks = _weeks(listed)
     mailbox_weeks = weeks * max(len(set(listed.column("mailbox_key").to_pylist())), 1)
     places = list(zip(units.column("mailbox_key").to_pylist(), is_door, strict=True))
-    thresholds = _thresholds(places, weeks, budget, calibration.tails)
-    typical = _thresholds([("", flag) for flag in is_door], mailbox_weeks, budget, calibration.tails)
+    bounds = _bounds(places, weeks, budget)
+    thresholds = _thresholds(bounds, is_door, calibration.tails)
+    typical = _thresholds(_bounds([("", flag) for flag in is_door], mailbox_weeks, budget), is_door, calibration.tails)
     by_kind = dict(zip(is_door, typical, strict=True))
     heavy = {
         unit: float(weight) >= threshold
@@ -250,6 +258,7 @@ def judge(
         is_door=is_door,
         mailbox_weeks=mailbox_weeks,
         thresholds=thresholds,
+        bounds=bounds,
         threshold=by_kind.get(False, _NOTHING_OPENS),
         door_threshold=by_kind.get(True, _NOTHING_OPENS),
         budget=budget,
@@ -285,18 +294,23 @@ def _weeks(clusters_: pa.Table) -> float:
     return max(float((last - first).total_seconds()) / _WEEK_S, _SHORTEST_WEEKS)
 
 
-def _thresholds(
-    places: Sequence[tuple[str | None, bool]], weeks: float, budget: float, tails: Mapping[str, Tail]
-) -> list[float]:
-    """Per unit, from the mailbox that it counts for and whether it is a door."""
+def _bounds(places: Sequence[tuple[str | None, bool]], weeks: float, budget: float) -> list[float]:
+    """Per unit, from the mailbox that it counts for and whether it is a door: units a mailbox-week over the budget."""
     counts = Counter(places)
     kinds = 2 if any(is_door for _, is_door in places) else 1
-    found = {}
-    for place, count in counts.items():
-        share = budget / kinds * weeks / count
-        tail = tails.get("doors" if place[1] else "clusters")
-        found[place] = min(-math.log10(share), math.inf if tail is None else tail.threshold(share))
+    found = {place: -math.log10(budget / kinds * weeks / count) for place, count in counts.items()}
     return [found[place] for place in places]
+
+
+def _thresholds(bounds: Sequence[float], is_door: Sequence[bool], tails: Mapping[str, Tail]) -> list[float]:
+    """The bounds, lowered to where the measured tail of authorised units leaves the same share."""
+
+    def lowered(bound: float, *, of_door: bool) -> float:
+        tail = tails.get("doors" if of_door else "clusters")
+        return bound if tail is None else min(bound, tail.threshold(10**-bound))
+
+    found = {pair: lowered(pair[0], of_door=pair[1]) for pair in set(zip(bounds, is_door, strict=True))}
+    return [found[pair] for pair in zip(bounds, is_door, strict=True)]
 
 
 def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[str]) -> dict[str, str]:
