@@ -58,6 +58,6 @@ def statement(assessment: Assessment | None) -> str:
         return "Likelihood and confidence: nothing was weighed."
     shown = middle_likelihood(assessment)
     return (
-        f"Likelihood of an intrusion, if {shown.prior_per_million} in 1,000,000 mailboxes are broken into each year: "
+        f"Likelihood of an intrusion, if {shown.prior_per_million:,} in 1,000,000 mailboxes are broken into each year: "
         f"{say(shown.words, 'en')}. Confidence: {assessment.confidence}."
     )

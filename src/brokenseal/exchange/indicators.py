@@ -1,7 +1,7 @@
 """What of a document may be shared as an indicator. Pure; looks at the document alone and analyses nothing anew.
 
     case ─ addresses ─ public, of no other mailbox, not the owner's ─▶ indicator, else withheld with its reason
-         ─ applications ─ well-known: a tool · used by others too: withheld ─▶ indicator
+         ─ applications ─ well-known: a tool · one that findings are about, and nobody else uses ─▶ indicator
          ─ user agents ─ a program with a version that no other record shows ─▶ indicator
 
 An indicator that is somebody's own office makes the receiver hunt the victim, so that every doubt keeps a value back.
@@ -10,6 +10,7 @@ An indicator that is somebody's own office makes the receiver hunt the victim, s
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass
@@ -31,19 +32,23 @@ from brokenseal.exchange.shared import (
     Withheld,
     WithheldReason,
 )
+from brokenseal.exchange.stix_objects import is_mail_address
 from brokenseal.exchange.tlp import Tlp
 from brokenseal.fields import address as read_address
+from brokenseal.fields import parse_client_info
 from brokenseal.reports._escape import cut, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from brokenseal.model import Case, CaseDocument, Cited
+    from brokenseal.model import Case, CaseDocument, Cited, ExposedMessage, Finding
 
 _READING: Final = "MailItemsAccessed"
 _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _PRODUCT: Final = re.compile(r"[A-Za-z][\w .-]*/\d")
 _CLIENT_STRING: Final = re.compile(r"(?i)^client=")
+_TECHNIQUE: Final = re.compile(r"T\d{4}(\.\d{3})?")
+_DETECTOR: Final = re.compile(r"[a-z_]{1,40}\.[a-z_]{1,60}")
 _AGENT_LIMIT: Final = 512
 _TEXT_LIMIT: Final = 2_000
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -97,11 +102,21 @@ def _shared_case(case: Case) -> SharedCase:
         severity=case.severity,
         first_at=case.first_at,
         last_at=case.last_at,
-        attack=tuple(sorted(set(case.attack))),
-        detectors=tuple(sorted({finding.detector_id for finding in case.findings})),
+        attack=technique_ids(case.attack),
+        detectors=detector_ids(finding.detector_id for finding in case.findings),
         confidence=stix_confidence(case.assessment),
-        statement=statement(case.assessment),
+        statement=_text(statement(case.assessment)),
     )
+
+
+def technique_ids(numbers: Iterable[str]) -> tuple[str, ...]:
+    """Those that have the form of a technique of ATT&CK, sorted."""
+    return tuple(sorted({number for number in numbers if _TECHNIQUE.fullmatch(number)}))
+
+
+def detector_ids(names: Iterable[str]) -> tuple[str, ...]:
+    """Those that have the form of a detector's id, sorted."""
+    return tuple(sorted({name for name in names if _DETECTOR.fullmatch(name)}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +126,10 @@ class _Doubts:
     Attributes:
         addresses: Addresses whose reads may be the victims' own.
         outside: Addresses that read mailboxes, or were used for reading by accounts, of no case.
-        earlier: Address to when somebody first read mail from it, as far as the document lists it.
+        earlier: Address to when mail was first read from it by a record of no case, as far as the document cites it.
         clients: Labels of clients with accesses outside of every case.
-        agents: Client strings of records of no case.
-        names: Folded names of people and mailboxes.
+        agents: User agents of records of no case.
+        names: Folded names of people and mailboxes, and the domains of their addresses.
     """
 
     addresses: frozenset[str]
@@ -134,24 +149,31 @@ class _Doubts:
         earlier: dict[str, dt.datetime] = {}
         agents: set[str] = set()
         for record in document.cited.values():
-            if record.event_id not in in_cases and record.client is not None:
-                agents.add(record.client)
+            if record.event_id not in in_cases and (agent := user_agent_of(record.client)):
+                agents.add(agent)
             if record.client_ip is None or record.operation != _READING:
                 continue
-            earlier[record.client_ip] = min(earlier.get(record.client_ip, record.occurred_at), record.occurred_at)
+            if record.event_id not in in_cases:
+                earlier[record.client_ip] = min(earlier.get(record.client_ip, record.occurred_at), record.occurred_at)
             if record.actor is not None and "@" in record.actor and record.actor not in accounts:
                 outside.add(record.client_ip)
-        for message in document.exposure.messages:
-            for ip in message.addresses:
-                earlier[ip] = min(earlier.get(ip, message.first_at), message.first_at)
         return cls(
             addresses=frozenset(ip for case in cases for ip in _doubtful_addresses(case)),
             outside=frozenset(outside),
             earlier=earlier,
             clients=frozenset(cell.client for cell in document.activity.matrix if not cell.in_case),
             agents=frozenset(agents),
-            names=frozenset(name.casefold() for name in accounts if name),
+            names=frozenset(part for name in accounts for part in _names_in(name)),
         )
+
+
+def _names_in(name: str) -> Iterator[str]:
+    folded = name.strip().casefold()
+    if folded:
+        yield folded
+    domain = folded.rpartition("@")[2]
+    if "@" in folded and domain:
+        yield domain
 
 
 def _boxes(case: Case) -> set[str]:
@@ -168,6 +190,14 @@ def _doubtful_addresses(case: Case) -> set[str]:
         if box.doubtful_accesses:
             doubtful |= set(box.addresses) - certain
     return doubtful
+
+
+@functools.lru_cache(maxsize=4_096)
+def user_agent_of(client: str | None) -> str | None:
+    """The user agent in a client string such as `Client=OWA;Mozilla/5.0 …;`, or the text itself if it is one."""
+    if not client:
+        return None
+    return parse_client_info(client).user_agent if _CLIENT_STRING.match(client) else client
 
 
 def case_event_ids(case: Case) -> frozenset[str]:
@@ -187,29 +217,71 @@ class _Found:
 
 
 def _candidates(case: Case, document: CaseDocument, doubts: _Doubts) -> _Found:
-    records = [document.cited[event_id] for event_id in sorted(case_event_ids(case)) if event_id in document.cited]
+    seen = _Seen.of(case, document)
     indicators: list[Indicator] = []
     tools: list[Tool] = []
     withheld: list[Withheld] = []
 
-    def settle(kind: IndicatorKind, value: str, reason: WithheldReason | None, seen: list[Cited]) -> None:
+    def settle(kind: IndicatorKind, value: str, reason: WithheldReason | None, rows: list[Cited]) -> None:
         if reason is not None:
             kept = cut(visible(value), _AGENT_LIMIT)
             withheld.append(Withheld(kind=kind, value=kept, case=case.id, reason=reason))
         else:
-            indicators.append(_indicator(kind, value, case, seen))
+            indicators.append(_indicator(kind, value, case, rows, seen))
 
     for ip in _nominated(case):
-        settle("address", ip, _against_address(ip, case, doubts), [row for row in records if row.client_ip == ip])
-    for app in sorted({row.app for row in records if row.app and _GUID.fullmatch(row.app)}):
+        settle("address", ip, _against_address(ip, case, doubts), seen.by_address.get(ip, []))
+    about = _applications_of(case.findings)
+    for app, rows in sorted(seen.by_application.items()):
         if app in _KNOWN:
             tools.append(Tool(app_id=app, name=_KNOWN[app], cases=(case.id,)))
-            continue
-        reason: WithheldReason | None = "used_by_others" if client_label(app) in doubts.clients else None
-        settle("application", app, reason, [row for row in records if row.app == app])
-    for agent in sorted({row.client for row in records if row.client and not _CLIENT_STRING.match(row.client)}):
-        settle("user_agent", agent, _against_agent(agent, doubts), [row for row in records if row.client == agent])
+        else:
+            settle("application", app, _against_application(app, about, doubts), rows)
+    for agent, rows in sorted(seen.by_agent.items()):
+        settle("user_agent", agent, _against_agent(agent, doubts), rows)
     return _Found(indicators=tuple(indicators), tools=tuple(tools), withheld=tuple(withheld))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The records of one case by what they show, and the techniques of the findings that show them."""
+
+    by_address: Mapping[str, list[Cited]]
+    by_application: Mapping[str, list[Cited]]
+    by_agent: Mapping[str, list[Cited]]
+    attack_of_event: Mapping[str, frozenset[str]]
+    attack_of_address: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, case: Case, document: CaseDocument) -> _Seen:
+        by_address, by_agent = (defaultdict[str, list["Cited"]](list) for _ in range(2))
+        by_application: defaultdict[str, dict[str, Cited]] = defaultdict(dict)
+        for event_id in sorted(case_event_ids(case) & document.cited.keys()):
+            row = document.cited[event_id]
+            if row.client_ip:
+                by_address[row.client_ip].append(row)
+            if row.app and _GUID.fullmatch(row.app):
+                by_application[row.app][event_id] = row
+            if agent := user_agent_of(row.client):
+                by_agent[agent].append(row)
+        of_event, of_address = (defaultdict[str, frozenset[str]](frozenset) for _ in range(2))
+        for finding in case.findings:
+            attack = frozenset(finding.attack)
+            cited = (document.cited.get(item.event_id) for item in finding.evidence)
+            evidence = {each.event_id: each for each in cited if each is not None}
+            for app in _applications_of((finding,)):
+                by_application[app] |= evidence
+            for item in finding.evidence:
+                of_event[item.event_id] |= attack
+            for ip in finding.addresses:
+                of_address[ip] |= attack
+        return cls(
+            by_address=by_address,
+            by_application={app: list(rows.values()) for app, rows in by_application.items()},
+            by_agent=by_agent,
+            attack_of_event=of_event,
+            attack_of_address=of_address,
+        )
 
 
 def _nominated(case: Case) -> list[str]:
@@ -233,33 +305,45 @@ def _against_address(ip: str, case: Case, doubts: _Doubts) -> WithheldReason | N
     return "two_hands" if families == {_SESSION} else None
 
 
+def _applications_of(findings: Iterable[Finding]) -> set[str]:
+    """Applications that a finding is about: allowed, given a key, or new in the organisation."""
+    keys = (key.partition(":") for finding in findings for key in finding.case_keys)
+    return {name for kind, _, name in keys if kind == "application" and _GUID.fullmatch(name)}
+
+
+def _against_application(app: str, about: set[str], doubts: _Doubts) -> WithheldReason | None:
+    if client_label(app) in doubts.clients:
+        return "used_by_others"
+    # A sign-in passes through many services that no list names; being seen there says nothing.
+    return None if app in about else "only_passed"
+
+
 def _against_agent(agent: str, doubts: _Doubts) -> WithheldReason | None:
     if len(agent) > _AGENT_LIMIT or visible(agent) != agent:
         return "unprintable"
     folded = agent.casefold()
     if "@" in agent or any(name in folded for name in doubts.names):
         return "names_a_person"
-    if agent in doubts.agents or agent in doubts.clients:
+    if agent in doubts.agents:
         return "used_by_others"
     return None if _PRODUCT.search(agent) else "no_product"
 
 
-def _indicator(kind: IndicatorKind, value: str, case: Case, seen: list[Cited]) -> Indicator:
-    ids = {row.event_id for row in seen}
-    showing = [
-        finding
-        for finding in case.findings
-        if (kind == "address" and value in finding.addresses) or any(item.event_id in ids for item in finding.evidence)
-    ]
-    times = [row.occurred_at for row in seen] or [at for each in showing for at in (each.first_at, each.last_at)]
+def _indicator(kind: IndicatorKind, value: str, case: Case, rows: list[Cited], seen: _Seen) -> Indicator:
+    attack = {number for row in rows for number in seen.attack_of_event.get(row.event_id, ())}
+    times = [row.occurred_at for row in rows]
+    if kind == "address":
+        attack |= seen.attack_of_address.get(value, frozenset())
+        named = [finding for finding in case.findings if value in finding.addresses]
+        times = times or [at for each in named for at in (each.first_at, each.last_at)]
     return Indicator(
         kind=kind,
         value=value,
         cases=(case.id,),
-        attack=tuple(sorted({number for finding in showing for number in finding.attack})),
+        attack=technique_ids(attack),
         first_at=min(times, default=case.first_at),
         last_at=max(times, default=case.last_at),
-        records=max(len(seen), 1),
+        records=max(len(rows), 1),
         confidence=None,
     )
 
@@ -297,27 +381,36 @@ def _tools(found: Iterable[_Found]) -> tuple[Tool, ...]:
 def _victims(cases: tuple[Case, ...], document: CaseDocument) -> Victims:
     records = [document.cited[one] for case in cases for one in case_event_ids(case) if one in document.cited]
     mailboxes = {(case.id, _text(name)) for case in cases for name in (*case.mailboxes, *_boxes(case))}
+    messages = {
+        (case.id, _text(line.mailbox), _text(line.internet_message_id)): line
+        for case in cases
+        for line in case.exposure.messages
+    }
     return Victims(
-        tenants=tuple(sorted(_text(tenant) for tenant in document.coverage.tenants)),
-        mailboxes=tuple(sorted(mailboxes)),
+        tenants=tuple(sorted({_text(tenant) for tenant in document.coverage.tenants})),
+        mailboxes=tuple(sorted(mailboxes | {(case, mailbox) for case, mailbox, _ in messages})),
         accounts=tuple(sorted({(case.id, _text(name)) for case in cases for name in case.actors})),
         sessions=tuple(sorted({_text(row.session_id) for row in records if row.session_id})),
         tokens=tuple(sorted({_text(row.token_id) for row in records if row.token_id})),
-        messages=tuple(
-            VictimMessage(
-                case=case.id,
-                mailbox=_text(line.mailbox),
-                internet_message_id=_text(line.internet_message_id),
-                subject=None if line.subject is None else _text(line.subject),
-                sender=None if line.sender is None else _text(line.sender),
-                recipients=tuple(sorted({_text(name) for name in line.recipients})),
-            )
-            for case in cases
-            for line in case.exposure.messages
-        ),
+        messages=tuple(_message(*key, line) for key, line in sorted(messages.items())),
+    )
+
+
+def _message(case: str, mailbox: str, message_id: str, line: ExposedMessage) -> VictimMessage:
+    """A message with what the logs tell of it; recipients alone, without subject and sender, are no such thing."""
+    subject = _text(line.subject) if line.subject else None
+    sender = _text(line.sender) if line.sender and is_mail_address(line.sender) else None
+    told = subject is not None or sender is not None
+    return VictimMessage(
+        case=case,
+        mailbox=mailbox,
+        internet_message_id=message_id,
+        subject=subject,
+        sender=sender,
+        recipients=tuple(sorted({name for name in line.recipients if is_mail_address(name)})) if told else (),
     )
 
 
 def _text(value: str) -> str:
     """Log text as it is shared: on one line, nothing unseen, of bounded length."""
-    return cut(visible(value), _TEXT_LIMIT)
+    return cut(visible(value), _TEXT_LIMIT) or "–"

@@ -145,6 +145,7 @@ WithheldReason = Literal[
     "two_hands",
     "not_public",
     "used_by_others",
+    "only_passed",
     "no_product",
     "unprintable",
     "names_a_person",
