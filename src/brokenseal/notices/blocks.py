@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from markupsafe import Markup
 
+from brokenseal.reports._cells import sentence
 from brokenseal.reports._escape import cut, visible
 from brokenseal.wording import Phrase, format_value, say
 
@@ -116,12 +117,12 @@ def as_html(blocks: Iterable[Block], lang: str, *, title: str) -> str:
     for block in blocks:
         match block:
             case Heading():
-                parts.append(Markup("<h2>{}</h2>").format(words(block.text, lang)))
+                parts.append(Markup("<h2>{}</h2>").format(sentence(block.text, lang)))
             case Paragraph():
                 form = Markup("<p><strong>{}</strong></p>") if block.is_strong else Markup("<p>{}</p>")
-                parts.append(form.format(words(block.text, lang)))
+                parts.append(form.format(sentence(block.text, lang)))
             case Bullets():
-                items = Markup("").join(Markup("<li>{}</li>").format(words(item, lang)) for item in block.items)
+                items = Markup("").join(Markup("<li>{}</li>").format(sentence(item, lang)) for item in block.items)
                 parts.append(Markup("<ul>{}</ul>").format(items))
             case Table():
                 head = Markup("").join(_TH.format(words(title, lang)) for title in block.titles)

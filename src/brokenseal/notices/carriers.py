@@ -1,4 +1,4 @@
-"""How letters leave: through an SMTP relay, or as .eml files in a folder. Nothing else in the package touches a network.
+"""How letters leave: through an SMTP relay, or as .eml files in a folder. Nothing else here touches a network.
 
 A carrier says of each letter whether it was taken, certainly not taken, or neither can be told.
 """
@@ -11,7 +11,7 @@ import os
 import smtplib
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from brokenseal.errors import BrokensealError, UsageError
 from brokenseal.reports._escape import cut, file_name, visible
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OK = 250
+_READY = 220
 _REPLY_LIMIT = 300
 _PERMANENT = 500
 
@@ -119,7 +120,7 @@ class SmtpCarrier:
         self._relay = relay
         self._smtp: smtplib.SMTP | None = None
 
-    def __enter__(self) -> SmtpCarrier:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -209,9 +210,7 @@ class SmtpCarrier:
             smtp.ehlo_or_helo_if_needed()
             if relay.security == "starttls":
                 # Raises where the server does not offer it: there is no way back to plain text.
-                code, reply = smtp.starttls(context=self._context())
-                if code != 220:  # noqa: PLR2004 - RFC 3207, section 4
-                    raise smtplib.SMTPNotSupportedError(_reply(code, reply))
+                _secured(smtp.starttls(context=self._context()))
                 smtp.ehlo()
             if relay.user is not None and relay.password is not None:
                 smtp.login(relay.user, relay.password)
@@ -228,6 +227,13 @@ class SmtpCarrier:
             raise UsageError(place=f"--ca {authorities}", value=err, expected="certificates in PEM") from err
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
+
+
+def _secured(answer: tuple[int, bytes]) -> None:
+    """A server that answers STARTTLS with anything but 220 stays in plain text (RFC 3207, section 4)."""
+    code, reply = answer
+    if code != _READY:
+        raise smtplib.SMTPNotSupportedError(_reply(code, reply))
 
 
 def _reply(code: int, reply: bytes | str) -> str:
@@ -253,7 +259,7 @@ class FolderCarrier:
         target = self._folder / f"{file_name(recipient, limit=100)}-{mark[:12]}.eml"
         part = target.with_suffix(".part")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with part.open("wb") as stream:
                 stream.write(mail)
                 stream.flush()

@@ -19,9 +19,7 @@ KEY_BYTES = 32
 # Crockford's base 32: no letter that is taken for a digit.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LIKE_A_DIGIT = str.maketrans("OIL", "011")
-_CODE = re.compile(
-    r"(?<![A-Za-z0-9])BS[-‐‑ ]?([0-9A-Z]{5})[-‐‑ ]?([0-9A-Z]{5})[-‐‑ ]?([0-9A-Z]{5})(?![A-Za-z0-9])", re.I
-)
+_CODE = re.compile(rf"(?<![a-z0-9])BS{'[-‐‑ ]?([0-9a-z]{5})' * 3}(?![a-z0-9])", re.IGNORECASE | re.ASCII)
 _GROUPS = 3
 _GROUP = 5
 _LONGEST_TEXT = 2_000_000
@@ -34,6 +32,7 @@ def read_key(path: Path) -> bytes:
         UsageError: The file cannot be read or written, or holds no key.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

@@ -54,7 +54,9 @@ def subject_of(share: Share) -> Phrase:
     return phrase("Mail of your organisation may have been read without permission")
 
 
-def body_of(share: Share, sender: Sender, code: str, files: tuple[str, ...]) -> tuple[Block, ...]:
+def body_of(
+    share: Share, sender: Sender, code: str, files: tuple[str, ...], *, before: str | None = None
+) -> tuple[Block, ...]:
     """The letter.
 
     Args:
@@ -62,9 +64,10 @@ def body_of(share: Share, sender: Sender, code: str, files: tuple[str, ...]) -> 
         sender: Who tells.
         code: What the reader answers with.
         files: Names of the attachments.
+        before: Address of the contact that was written to before this one.
     """
     return (
-        *_opening(share, sender),
+        *_opening(share, sender, before),
         *_read(share),
         *_assumed(share),
         *_unknown(share),
@@ -73,10 +76,15 @@ def body_of(share: Share, sender: Sender, code: str, files: tuple[str, ...]) -> 
     )
 
 
-def _opening(share: Share, sender: Sender) -> Iterator[Block]:
+def _opening(share: Share, sender: Sender, before: str | None) -> Iterator[Block]:
     if share.simulated:
         yield Paragraph(text=_words.SIMULATED, is_strong=True)
         yield Paragraph(text=phrase("This letter is an exercise. Everything it tells is simulated."), is_strong=True)
+    if before is not None:
+        yield Paragraph(
+            text=phrase("We wrote to {address} before. Nobody answered, or the letter came back.", address=before),
+            is_strong=True,
+        )
     if share.party.kind == "owner":
         yield Paragraph(
             text=phrase(
@@ -198,18 +206,18 @@ def _incident(incident: Incident, share: Share) -> Iterator[Block]:
 
 def _assumed(share: Share) -> Iterator[Block]:
     yield Heading(text=phrase("What is assumed"))
-    items = [
+    items = (
         phrase("That the reading was not permitted is a judgement. The records show that it happened, not who did it."),
         phrase("A message that a record of reading lists counts as read, whether or not somebody looked at it."),
         phrase("A folder that a program synchronised counts as possibly read, with all that stood in it."),
         phrase("All times are those of the service, in UTC."),
-    ]
+    )
     judged = [
         (incident.likelihood.words, _words.CONFIDENCE.get(incident.confidence or ""))
         for incident in share.incidents
         if incident.likelihood is not None
     ]
-    yield Bullets(items=tuple(items))
+    yield Bullets(items=items)
     if judged:
         yield Table(
             titles=(phrase("That it was an intrusion is"), phrase("Confidence in that judgement")),
@@ -227,13 +235,16 @@ def _unknown(share: Share) -> Iterator[Block]:
         yield from _span(span)
     if len(spans) > _SPANS_LISTED:
         yield Paragraph(text=phrase("And {n} more span(s) of this kind.", n=len(spans) - _SPANS_LISTED))
-    items = [
+    if share.party.kind == "organisation" and share.missing:
+        yield Table(
+            titles=(phrase("Log that was not there"), phrase("What it would have told")),
+            rows=tuple((line.title, line.without_it) for line in share.missing),
+        )
+    items = (
         phrase("Whether anything that was read was copied, passed on or used cannot be seen in these logs."),
         phrase("That something does not stand in this letter does not mean that it was not read."),
-    ]
-    if share.party.kind == "organisation":
-        items += [line.without_it for line in share.missing]
-    yield Bullets(items=tuple(items))
+    )
+    yield Bullets(items=items)
 
 
 def _span(span: Span) -> Iterator[Block]:

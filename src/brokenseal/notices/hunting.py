@@ -1,8 +1,8 @@
 """The hunting guide: queries that an organisation can paste, made of indicators from its own records alone.
 
 Log text is hostile, and these queries are pasted into consoles: every value is quoted for the language it goes into,
-and a value that cannot be quoted without changing it is left out and counted. Names of tables and fields: Microsoft Learn
-(CloudAppEvents, OfficeActivity, Search-UnifiedAuditLog, microsoft.graph.security.auditLogQuery).
+and a value that cannot be quoted without changing it is left out and counted. Names of tables and fields are Microsoft
+Learn's (CloudAppEvents, OfficeActivity, Search-UnifiedAuditLog, microsoft.graph.security.auditLogQuery).
 """
 
 from __future__ import annotations
@@ -70,6 +70,10 @@ def values_of(share: Share) -> tuple[Values, int]:
     return chosen, left_out
 
 
+def _as_it_is(value: str) -> tuple[str, ...]:
+    return (value,)
+
+
 def _token_forms(value: str) -> tuple[str, ...]:
     """A token id as a GUID and as Exchange writes it: base64url of the GUID's bytes, little-endian, without padding."""
     try:
@@ -100,17 +104,17 @@ def _lines(
     def said(sentence: Phrase) -> str:
         return words(sentence, lang)
 
-    yield f"# {said(phrase('Hunting guide for your own logs'))}"
+    yield "# " + said(phrase("Hunting guide for your own logs"))
     if share.simulated:
         yield from ("", f"**{said(_words.SIMULATED)}**")
     yield from (
         "",
         said(
             phrase(
-                "The queries look for the same programs, addresses, sessions and tokens in your own logs, from {first_at} "
-                "to {last_at}, a day more on either side than our records. Every value is from records of your own "
-                "mailboxes. Addresses and programs may be used by your own people as well: a hit is a question, not an "
-                "answer.",
+                "The queries look for the same programs, addresses, sessions and tokens in your own logs, from "
+                "{first_at} to {last_at}, a day more on either side than our records. Every value is from records of "
+                "your own mailboxes. Addresses and programs may be used by your own people as well: a hit is a "
+                "question, not an answer.",
                 first_at=span[0],
                 last_at=span[1],
             )
@@ -122,9 +126,11 @@ def _lines(
         )
         yield from ("", said(sentence))
     for title, language, query in (
-        (phrase("Defender XDR, advanced hunting (KQL)"), "kql", _defender(values, span)),
-        (phrase("Microsoft Sentinel (KQL)"), "kql", _sentinel(values, span)),
-        (phrase("Sign-ins with the same addresses or sessions (KQL)"), "kql", _sign_ins(values, span)),
+        (phrase("Defender XDR: the same addresses, sessions and tokens"), "kql", _defender(values, span)),
+        (phrase("Defender XDR: the same programs, by mailbox"), "kql", _defender_programs(values, span)),
+        (phrase("Microsoft Sentinel: the same addresses"), "kql", _sentinel(values, span)),
+        (phrase("Microsoft Sentinel: the same programs, by mailbox"), "kql", _sentinel_programs(values, span)),
+        (phrase("Sign-ins with the same addresses or sessions"), "kql", _sign_ins(values, span)),
         (phrase("Exchange Online PowerShell"), "powershell", _exchange(values, span)),
         (phrase("Microsoft Graph, audit log query"), "http", _graph(values, span)),
     ):
@@ -132,7 +138,7 @@ def _lines(
             yield from ("", f"## {said(title)}", "", f"{_FENCE}{language}", query, _FENCE)
     yield from (
         "",
-        f"## {said(phrase('What to look at'))}",
+        "## " + said(phrase("What to look at")),
         "",
         "- "
         + said(
@@ -142,8 +148,8 @@ def _lines(
         "- "
         + said(
             phrase(
-                "Records with OperationProperties IsThrottled True: for 24 hours after them, reading of that mailbox was "
-                "not recorded one by one."
+                "Records with OperationProperties IsThrottled True: for 24 hours after them, reading of that mailbox "
+                "was not recorded one by one."
             )
         ),
         "- " + said(phrase("Sign-ins with these sessions: none at all may mean that tokens were stolen or forged.")),
@@ -162,80 +168,103 @@ def _between(span: Span) -> str:
     return f"between (datetime({_time(span[0])}) .. datetime({_time(span[1])}))"
 
 
+def _kql(table: str, conditions: dict[str, str], values: Values, lines: tuple[str, ...]) -> str:
+    """A query for any of the values; "" where there is none of these kinds."""
+    if not any(values.get(kind) for kind in conditions):
+        return ""
+    parts = [condition.format(_list(values[kind])) for kind, condition in conditions.items() if values.get(kind)]
+    wanted = "| where " + "\n    or ".join(parts)
+    return "\n".join((table, *(wanted if line == _WANTED else line for line in lines)))
+
+
+_WANTED = "| where …"
+
+
 def _defender(values: Values, span: Span) -> str:
     conditions = {
         "address": "tostring(Raw.ClientIPAddress) in ({})",
-        "client": "tostring(Raw.ClientInfoString) in ({})",
         "session": "tostring(Raw.SessionId) in~ ({0}) or tostring(Raw.AppAccessContext.AADSessionId) in~ ({0})",
         "token": "tostring(Raw.AppAccessContext.UniqueTokenId) in ({})",
+    }
+    lines = (
+        f"| where Timestamp {_between(span)}",
+        '| where ActionType == "MailItemsAccessed"',
+        "| extend Raw = parse_json(RawEventData)",
+        _WANTED,
+        "| project Timestamp, tostring(Raw.MailboxOwnerUPN), tostring(Raw.UserId), tostring(Raw.ClientIPAddress),",
+        "    tostring(Raw.ClientInfoString), tostring(Raw.AppId), tostring(Raw.ClientAppId),",
+        "    tostring(Raw.SessionId), tostring(Raw.AppAccessContext), tostring(Raw.OperationProperties)",
+        "| order by Timestamp asc",
+    )
+    return _kql("CloudAppEvents", conditions, values, lines)
+
+
+def _defender_programs(values: Values, span: Span) -> str:
+    conditions = {
+        "client": "tostring(Raw.ClientInfoString) in ({})",
         "application": "tostring(Raw.ClientAppId) in~ ({0}) or tostring(Raw.AppId) in~ ({0})",
     }
-    return "\n".join(
-        (
-            "CloudAppEvents",
-            f"| where Timestamp {_between(span)}",
-            '| where ActionType == "MailItemsAccessed"',
-            "| extend Raw = parse_json(RawEventData)",
-            f"| where {_any_of(conditions, values)}",
-            "| project Timestamp, tostring(Raw.MailboxOwnerUPN), tostring(Raw.UserId), tostring(Raw.ClientIPAddress), "
-            "tostring(Raw.ClientInfoString), tostring(Raw.AppId), tostring(Raw.ClientAppId), tostring(Raw.SessionId), "
-            "tostring(Raw.AppAccessContext), tostring(Raw.OperationProperties)",
-            "| order by Timestamp asc",
-        )
+    lines = (
+        f"| where Timestamp {_between(span)}",
+        '| where ActionType == "MailItemsAccessed"',
+        "| extend Raw = parse_json(RawEventData)",
+        _WANTED,
+        "| summarize Reads = count(), First = min(Timestamp), Last = max(Timestamp)",
+        "    by Mailbox = tostring(Raw.MailboxOwnerUPN), Address = tostring(Raw.ClientIPAddress),",
+        "    Client = tostring(Raw.ClientInfoString), Application = tostring(Raw.ClientAppId)",
+        "| order by First asc",
     )
+    return _kql("CloudAppEvents", conditions, values, lines)
 
 
 def _sentinel(values: Values, span: Span) -> str:
-    conditions = {
-        "address": "Client_IPAddress in ({0}) or ClientIP in ({0})",
-        "client": "ClientInfoString in ({})",
-        "application": "ClientAppId in~ ({0}) or AppId in~ ({0})",
-    }
-    if not any(values.get(kind) for kind in conditions):
-        return ""
-    return "\n".join(
-        (
-            "OfficeActivity",
-            f"| where TimeGenerated {_between(span)}",
-            '| where OfficeWorkload == "Exchange" and Operation == "MailItemsAccessed"',
-            f"| where {_any_of(conditions, values)}",
-            "| order by TimeGenerated asc",
-        )
+    conditions = {"address": "Client_IPAddress in ({0}) or ClientIP in ({0})"}
+    lines = (
+        f"| where TimeGenerated {_between(span)}",
+        '| where OfficeWorkload == "Exchange" and Operation == "MailItemsAccessed"',
+        _WANTED,
+        "| order by TimeGenerated asc",
     )
+    return _kql("OfficeActivity", conditions, values, lines)
+
+
+def _sentinel_programs(values: Values, span: Span) -> str:
+    conditions = {"client": "ClientInfoString in ({})", "application": "ClientAppId in~ ({0}) or AppId in~ ({0})"}
+    lines = (
+        f"| where TimeGenerated {_between(span)}",
+        '| where OfficeWorkload == "Exchange" and Operation == "MailItemsAccessed"',
+        _WANTED,
+        "| summarize Reads = count(), First = min(TimeGenerated), Last = max(TimeGenerated)",
+        "    by MailboxOwnerUPN, Client_IPAddress, ClientInfoString, ClientAppId",
+        "| order by First asc",
+    )
+    return _kql("OfficeActivity", conditions, values, lines)
 
 
 def _sign_ins(values: Values, span: Span) -> str:
     conditions = {"address": "IPAddress in ({})", "session": "SessionId in~ ({})"}
-    if not any(values.get(kind) for kind in conditions):
-        return ""
-    return "\n".join(
-        (
-            "union isfuzzy=true SigninLogs, AADNonInteractiveUserSignInLogs",
-            f"| where TimeGenerated {_between(span)}",
-            f"| where {_any_of(conditions, values)}",
-            "| order by TimeGenerated asc",
-        )
-    )
-
-
-def _any_of(conditions: dict[str, str], values: Values) -> str:
-    parts = [condition.format(_list(values[kind])) for kind, condition in conditions.items() if values.get(kind)]
-    return "\n    or ".join(parts)
+    lines = (f"| where TimeGenerated {_between(span)}", _WANTED, "| order by TimeGenerated asc")
+    return _kql("union isfuzzy=true SigninLogs, AADNonInteractiveUserSignInLogs", conditions, values, lines)
 
 
 def _exchange(values: Values, span: Span) -> str:
-    wanted = [value for kind in ("session", "token", "client", "address") for value in values.get(kind, ())]
+    wanted = [
+        value for kind in ("session", "token", "client", "address", "application") for value in values.get(kind, ())
+    ]
     listed = ", ".join(powershell(value) for value in wanted)
     return "\n".join(
         (
             f"$wanted = @({listed})",
             "$found = do {",
-            f"  $page = Search-UnifiedAuditLog -StartDate '{_time(span[0])}' -EndDate '{_time(span[1])}' "
-            "-Operations MailItemsAccessed -SessionId 'brokenseal-hunt' -SessionCommand ReturnLargeSet -ResultSize 5000",
+            f"  $page = Search-UnifiedAuditLog -StartDate '{_time(span[0])}' -EndDate '{_time(span[1])}' `",
+            "    -Operations MailItemsAccessed -SessionId 'brokenseal-hunt' -SessionCommand ReturnLargeSet `",
+            "    -ResultSize 5000",
             "  $page",
             "} while ($page)",
-            "$found | Where-Object { $text = $_.AuditData; @($wanted | Where-Object { "
-            "$text.Contains($_) -or $text.Contains((ConvertTo-Json $_).Trim('\"')) }).Count -gt 0 } |",
+            "$found | Where-Object {",
+            "    $text = $_.AuditData",
+            "    @($wanted | Where-Object { $text.Contains($_) -or $text.Contains((ConvertTo-Json $_).Trim('\"')) })",
+            "  } |",
             "  Select-Object CreationDate, UserIds, Operations, AuditData | Export-Csv hunt.csv -NoTypeInformation",
         )
     )

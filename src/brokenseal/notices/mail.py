@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from brokenseal.reports._escape import visible
+
 if TYPE_CHECKING:
     import datetime as dt
 
     from brokenseal.notices.certificates import SigningKey
-    from brokenseal.notices.values import Contact, Letter, Sender, VictimNotice
+    from brokenseal.notices.values import Letter, Sender, VictimNotice
 
 _CRLF = b"\r\n"
 _BASE64_LINE = 76
+# An encoded word has 75 characters at most, 12 of them around its base64 (RFC 2047, section 2).
+_WORD_BYTES = 45
 # Python folds a long Message-ID into an encoded word, which no longer is one; 998 is the limit of RFC 5322.
-_HEADERS = SMTP.clone(max_line_length=990)
+_UNFOLDED = SMTP.clone(max_line_length=990)
 
 
 def mail_bytes(
@@ -48,10 +51,7 @@ def mail_bytes(
 
 def _headers(letter: Letter, sender: Sender, at: dt.datetime) -> bytes:
     """The headers of the mail itself; the policy refuses a value with a line break in it."""
-    outer = EmailMessage(policy=_HEADERS)
-    outer["From"] = Address(display_name=sender.name, addr_spec=sender.address)
-    outer["Reply-To"] = Address(display_name=sender.name, addr_spec=sender.address)
-    outer["To"] = _to(letter.contact)
+    outer = EmailMessage(policy=SMTP)
     outer["Subject"] = letter.subject
     outer["Date"] = format_datetime(at)
     outer["Message-ID"] = letter.id
@@ -59,11 +59,34 @@ def _headers(letter: Letter, sender: Sender, at: dt.datetime) -> bytes:
     outer["Content-Language"] = letter.contact.language
     outer["Auto-Submitted"] = "auto-generated"
     outer["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    return b"".join(_HEADERS.fold_binary(name, value) for name, value in outer.raw_items())
+    folded = (
+        (_UNFOLDED if name == "Message-ID" else SMTP).fold_binary(name, value) for name, value in outer.raw_items()
+    )
+    own = mailbox(sender.name, sender.address)
+    to = mailbox(letter.contact.name, letter.contact.address)
+    return b"".join((b"From: ", own, b"\r\nReply-To: ", own, b"\r\nTo: ", to, _CRLF, *folded))
 
 
-def _to(contact: Contact) -> Address:
-    return Address(display_name=contact.name, addr_spec=contact.address)
+def mailbox(name: str, address: str) -> bytes:
+    """A name and an address for a header.
+
+    Not by the standard library: when it folds a long quoted name it loses the quotation marks (Python 3.11), and what
+    stood between them is read as addresses.
+    """
+    shown = visible(name)
+    if not shown:
+        return address.encode("ascii")
+    # Some programs read encoded words in quotation marks as well, where they must not.
+    if shown.isascii() and "=?" not in shown:
+        quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{quoted}" <{address}>'.encode("ascii")
+    words: list[bytes] = [b""]
+    for char in shown:
+        if len(words[-1]) + len(char.encode()) > _WORD_BYTES:
+            words.append(b"")
+        words[-1] += char.encode()
+    encoded = b"\r\n ".join(b"=?utf-8?b?" + base64.b64encode(word) + b"?=" for word in words)
+    return encoded + f"\r\n <{address}>".encode("ascii")
 
 
 def _boundary(letter: Letter, part: str) -> str:
@@ -94,7 +117,7 @@ def _entity(letter: Letter, notice: VictimNotice) -> bytes:
         )
         whole.attach(part)
     whole.set_boundary(_boundary(letter, "mixed"))
-    return whole.as_bytes(policy=_HEADERS)
+    return whole.as_bytes(policy=_UNFOLDED)
 
 
 def _signed(entity: bytes, signer: SigningKey, letter: Letter) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from brokenseal import __version__
 from brokenseal.errors import UsageError
-from brokenseal.fields import mail_address
+from brokenseal.fields import fold, mail_address
 from brokenseal.notices.attachments import attachments_of
 from brokenseal.notices.blocks import as_html, as_text, words
 from brokenseal.notices.codes import message_id, reply_code
@@ -25,11 +25,12 @@ from brokenseal.notices.values import (
     VictimNotice,
     Warned,
 )
+from brokenseal.reports._escape import visible
 from brokenseal.reports.json_document import document_to_json
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from brokenseal.model import CaseDocument
     from brokenseal.notices.shares import Share
@@ -49,12 +50,40 @@ class PlanSettings:
     key: bytes
     made_at: dt.datetime
     approvals: int = 0
+    approvers: tuple[str, ...] = ()
     escalate_days: int = 3
     round: int = 1
 
 
+def only_cases(documents: Sequence[CaseDocument], case_ids: Collection[str]) -> tuple[CaseDocument, ...]:
+    """The documents with the cases of these ids alone; all of them where none is named.
+
+    Raises:
+        UsageError: No document has a case of some id.
+    """
+    if not case_ids:
+        return tuple(documents)
+    known = {case.id for document in documents for case in document.cases}
+    unknown = sorted(set(case_ids) - known)
+    if unknown:
+        raise UsageError(
+            place="--case", value=", ".join(unknown), expected=f"one of {', '.join(sorted(known)) or 'none'}"
+        )
+    return tuple(
+        replace(document, cases=tuple(case for case in document.cases if case.id in case_ids)) for document in documents
+    )
+
+
 def plan_notices(documents: Sequence[CaseDocument], parties: Sequence[Party], settings: PlanSettings) -> NoticePlan:
-    """Whom to tell what. Equal arguments give an equal plan."""
+    """Whom to tell what. Equal arguments give an equal plan.
+
+    Raises:
+        UsageError: Some documents are simulated and others are not: a letter would call real reading an exercise.
+    """
+    if len({document.simulated for document in documents}) > 1:
+        raise UsageError(
+            place="notify plan", value="both", expected="documents that are all simulated, or none of them"
+        )
     pairs = [(party, share_of(documents, party, parties)) for party in parties]
     told = [(party, share) for party, share in pairs if share is not None]
     notices = tuple(_notice(party, share, settings) for party, share in told)
@@ -68,6 +97,7 @@ def plan_notices(documents: Sequence[CaseDocument], parties: Sequence[Party], se
         documents=tuple(hashlib.sha256(document_to_json(document)).hexdigest() for document in documents),
         sender=settings.sender,
         approvals=settings.approvals,
+        approvers=tuple(sorted(set(settings.approvers))),
         escalate_days=settings.escalate_days,
         not_told=tuple(_not_told(documents, parties)),
         warnings=tuple(warned for party, share in told for warned in _warnings(party, share, read)),
@@ -79,7 +109,11 @@ def _notice(party: Party, share: Share, settings: PlanSettings) -> VictimNotice:
     parts = (party.kind, party.name.casefold(), str(settings.round), *(each.case_id for each in share.incidents))
     notice_id = hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     files: list[Attachment] = []
-    letters = tuple(_letter(contact, share, settings, notice_id, files) for contact in party.contacts)
+    befores = (None, *(contact.address for contact in party.contacts))
+    letters = tuple(
+        _letter(contact, share, settings, notice_id, files, before)
+        for contact, before in zip(party.contacts, befores, strict=False)
+    )
     boxes = [box for incident in share.incidents for box in incident.mailboxes]
     untouched = [name for incident in share.incidents for name in incident.untouched]
     return VictimNotice(
@@ -87,7 +121,7 @@ def _notice(party: Party, share: Share, settings: PlanSettings) -> VictimNotice:
         kind=party.kind,
         victim=party.name,
         told=Told(
-            mailboxes=len({*untouched, *(box.mailbox for box in boxes)}),
+            mailboxes=len({fold(name) for name in (*untouched, *(box.mailbox for box in boxes))}),
             certain=sum(box.certain for box in boxes),
             possible=sum(box.possible for box in boxes),
             folders=sum(box.possible_folders for box in boxes),
@@ -99,7 +133,14 @@ def _notice(party: Party, share: Share, settings: PlanSettings) -> VictimNotice:
     )
 
 
-def _letter(contact: Contact, share: Share, settings: PlanSettings, notice_id: str, files: list[Attachment]) -> Letter:
+def _letter(
+    contact: Contact,
+    share: Share,
+    settings: PlanSettings,
+    notice_id: str,
+    files: list[Attachment],
+    before: str | None,
+) -> Letter:
     """One contact's letter; its attachments are added to the notice's unless equal ones are there already."""
     places = []
     for attached in attachments_of(share, contact.language):
@@ -109,7 +150,7 @@ def _letter(contact: Contact, share: Share, settings: PlanSettings, notice_id: s
     domain = settings.sender.address.rpartition("@")[2]
     letter_id = message_id(settings.key, notice_id, contact.address.lower(), domain)
     code = reply_code(settings.key, letter_id)
-    blocks = body_of(share, settings.sender, code, tuple(files[place].name for place in places))
+    blocks = body_of(share, settings.sender, code, tuple(files[place].name for place in places), before=before)
     title = words(subject_of(share), contact.language)
     return Letter(
         id=letter_id,
@@ -130,11 +171,11 @@ def _not_told(documents: Sequence[CaseDocument], parties: Sequence[Party]) -> It
             owners = [party for party in parties if party.kind == "owner" and is_of(mailbox, party, tenant, parties)]
             holder = holder_of(mailbox, tenant, parties)
             if holder is None and not owners:
-                found["no_contact", mailbox] = NotTold(subject=mailbox, reason="no_contact")
+                found["no_contact", mailbox] = NotTold(subject=visible(mailbox), reason="no_contact")
             elif holder is None:
-                found["organisation", mailbox] = NotTold(subject=mailbox, reason="organisation_not_listed")
+                found["organisation", mailbox] = NotTold(subject=visible(mailbox), reason="organisation_not_listed")
             elif not owners:
-                found["owner", mailbox] = NotTold(subject=mailbox, reason="owner_not_listed")
+                found["owner", mailbox] = NotTold(subject=visible(mailbox), reason="owner_not_listed")
         if not is_of_one(document, parties):
             for case in document.cases:
                 for span in case.exposure.open_ended:

@@ -1,8 +1,8 @@
 """Send what a plan holds, each letter once.
 
-Before a letter's content goes out, `sending` is on disk; after the server took it, `sent` is. Between the two no program
-can know whether a kill came before or after the server's answer. A letter that is found there is *uncertain*: it is
-reported, and goes again only if somebody says so.
+Before a letter's content goes out, `sending` is on disk; after the server took it, `sent` is. Between the two no
+program can know whether a kill came before or after the server's answer. A letter that is found there is *uncertain*:
+it is reported, and goes again only if somebody says so.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from brokenseal.errors import UsageError
+from brokenseal.notices.approvals import approvers
 from brokenseal.notices.carriers import NotTaken, RelayFailed, Unclear
 from brokenseal.notices.mail import mail_bytes
 from brokenseal.notices.plan import plan_hash
-from brokenseal.notices.status import approvers, due_letters, letter_states
+from brokenseal.notices.status import due_letters, letter_states
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from brokenseal.notices.carriers import Carrier
     from brokenseal.notices.certificates import SigningKey
     from brokenseal.notices.sending_ledger import Event, SendingLedger
+    from brokenseal.notices.status import LetterStatus
     from brokenseal.notices.values import Letter, NoticePlan
 
 
@@ -53,6 +55,7 @@ def send(
     signer: SigningKey | None = None,
     escalate: bool = False,
     resend: Collection[str] = (),
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Sent:
     """Send every letter that is due.
 
@@ -65,25 +68,26 @@ def send(
         signer: For S/MIME signatures.
         escalate: Also the next letter of each notice that stayed unanswered, or came back.
         resend: Message-IDs of uncertain letters that go again.
+        is_stopped: Asked before each letter; a stop between two letters leaves none uncertain.
 
     Raises:
         UsageError: Approvals are missing, or a letter that is to go again is not uncertain.
     """
     _approved(plan, ledger)
     name = plan_hash(plan)
-    states = letter_states(plan, ledger.entries)
-    wrong = sorted(letter for letter in resend if letter not in states or states[letter].state != "uncertain")
-    if wrong:
-        raise UsageError(place="--resend-uncertain", value=", ".join(wrong), expected="letters that are uncertain")
-    for letter_id in sorted(resend):
-        ledger.append("resend", at=now(), letter=letter_id, plan=name)
+    _decided(resend, letter_states(plan, ledger.entries), ledger, at=now(), name=name)
     sent, not_sent, stopped = [], [], None
     for notice, letter in due_letters(plan, ledger.entries, now=now(), escalate=escalate):
+        if is_stopped():
+            stopped = "asked to stop; run the same command again to go on"
+            break
         mail = mail_bytes(letter, notice, plan.sender, at=now(), signer=signer)
         try:
-            reply = _deliver(plan, letter, mail, ledger, carrier, now=now)
+            reply = _deliver(plan, name, letter, mail, ledger, carrier, now=now)
         except NotTaken as err:
-            ledger.append("not_sent", at=now(), letter=letter.id, plan=name, detail=err.reason)
+            ledger.append(
+                "refused" if err.is_final else "not_sent", at=now(), letter=letter.id, plan=name, detail=err.reason
+            )
             not_sent.append((letter.id, err.reason))
         except Unclear as err:
             ledger.append("uncertain", at=now(), letter=letter.id, plan=name, detail=str(err))
@@ -102,8 +106,20 @@ def send(
     )
 
 
+def _decided(
+    resend: Collection[str], states: Mapping[str, LetterStatus], ledger: SendingLedger, *, at: dt.datetime, name: str
+) -> None:
+    """Write down which uncertain letters go again."""
+    wrong = sorted(letter for letter in resend if letter not in states or states[letter].state != "uncertain")
+    if wrong:
+        raise UsageError(place="--resend-uncertain", value=", ".join(wrong), expected="letters that are uncertain")
+    for letter_id in sorted(resend):
+        ledger.append("resend", at=at, letter=letter_id, plan=name)
+
+
 def _deliver(
     plan: NoticePlan,
+    name: str,
     letter: Letter,
     mail: bytes,
     ledger: SendingLedger,
@@ -112,7 +128,7 @@ def _deliver(
     now: Callable[[], dt.datetime],
 ) -> str:
     def announce() -> None:
-        ledger.append("sending", at=now(), letter=letter.id, plan=plan_hash(plan), detail=letter.contact.address)
+        ledger.append("sending", at=now(), letter=letter.id, plan=name, detail=letter.contact.address)
 
     return carrier.deliver(
         sender=plan.sender.address,

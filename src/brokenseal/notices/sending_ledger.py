@@ -27,7 +27,8 @@ Event: TypeAlias = Literal[
     "sending",  # the content of a letter is about to be handed over
     "sent",  # the server has taken it
     "written",  # it stands in a file
-    "not_sent",  # it was certainly not taken
+    "not_sent",  # it was certainly not taken, and may be another time
+    "refused",  # it was not taken, and the server said that it never will be
     "uncertain",  # the connection broke after the content had begun to go out
     "resend",  # somebody decided to send an uncertain letter again
     "delivered",  # a delivery status says so
@@ -50,7 +51,7 @@ class Entry:
         letter: Message-ID, or "" where it is about a plan.
         plan: Hash of the plan that was at work.
         detail: What the server said, who approved, or what an answer rests on.
-        source: SHA-256 of the mail that an answer stands in, else "".
+        source: SHA-256 of the mail that an answer stands in, or key and signature of an approval; else "".
     """
 
     seq: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from brokenseal.fields import domain_of, mail_address
+from brokenseal.fields import domain_of, fold, mail_address
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 ANY_MAILBOX = "*"
 """What a span is listed under that concerns every mailbox of a store."""
+
+_NO_APPLICATION = "proto:"
+"""Beginning of what stands for an application where records name none: it is in no log."""
 
 IndicatorKind: TypeAlias = Literal["address", "client", "session", "application", "token"]
 _At: TypeAlias = "dt.datetime | None"
@@ -223,10 +226,11 @@ def _incident(
     possible = tuple(line for line in seen.possible_messages if is_own(line.mailbox))
     wide = tuple(_span(span) for span in seen.open_ended if is_alone and span.mailbox == ANY_MAILBOX)
     judged = case.assessment
+    read = {fold(box.mailbox) for box in boxes}
     return Incident(
         case_id=case.id,
         mailboxes=boxes,
-        untouched=tuple(sorted(about - {box.mailbox for box in boxes})),
+        untouched=tuple(sorted(name for name in about if fold(name) not in read)),
         messages=messages,
         possible_messages=possible,
         folders=tuple(line for line in seen.folders if is_own(line.mailbox)),
@@ -285,11 +289,9 @@ def _indicators(
     for line, certain in (*((line, True) for line in messages), *((line, False) for line in possible)):
         span = (line.first_at, line.last_at)
         add("address", line.addresses, certain=certain, span=span)
-        add("client", line.clients, certain=certain, span=span)
         add("session", line.sessions, certain=certain, span=span)
     for box in boxes:
         add("address", box.addresses, certain=False, span=(box.first_at, box.last_at))
-        add("client", box.clients, certain=False, span=(box.first_at, box.last_at))
     certain_ids = {event_id for line in messages for event_id in line.event_ids}
     for event_id in sorted(_own_ids(case, messages, possible)):
         record = document.cited.get(event_id)
@@ -297,7 +299,10 @@ def _indicators(
             continue
         span = (record.occurred_at, record.occurred_at)
         certain = event_id in certain_ids
-        add("application", (record.app,), certain=certain, span=span)
+        # What reports count clients by is a name; what stands in logs is the string, and the id of the application.
+        add("client", (record.client,), certain=certain, span=span)
+        if record.app and not record.app.startswith(_NO_APPLICATION):
+            add("application", (record.app,), certain=certain, span=span)
         add("token", (record.token_id,), certain=certain, span=span)
         add("session", (record.session_id,), certain=certain, span=span)
     return tuple(found[key] for key in sorted(found))

@@ -6,8 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from brokenseal.notices.plan import plan_hash
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,16 +13,28 @@ if TYPE_CHECKING:
     from brokenseal.notices.values import Letter, NoticePlan, VictimNotice
 
 LetterState: TypeAlias = Literal[
-    "planned", "not_sent", "uncertain", "sent", "written", "relayed", "delayed", "delivered", "displayed", "bounced",
+    "planned",
+    "not_sent",
+    "refused",
+    "uncertain",
+    "sent",
+    "written",
+    "relayed",
+    "delayed",
+    "delivered",
+    "displayed",
+    "bounced",
     "acknowledged",
-]  # fmt: skip
+]
 NoticeState: TypeAlias = Literal["planned", "uncertain", "waiting", "silent", "bounced", "acknowledged", "refused"]
 
 # What says more of a letter that has left; a later event of lesser weight does not take it back.
-_WEIGHT = ("sent", "written", "delayed", "relayed", "delivered", "displayed", "bounced", "acknowledged")
-_LEFT = frozenset(_WEIGHT)
-# Whoever answers a letter has it, whatever the ledger of sending knows of it.
-_ANSWERS = frozenset(("relayed", "delayed", "delivered", "displayed", "bounced", "acknowledged"))
+# An answer shows that a letter left, whatever the ledger of sending knows of it.
+_WEIGHT: tuple[LetterState, ...] = (
+    "sent", "written", "delayed", "relayed", "delivered", "displayed", "bounced", "acknowledged",
+)  # fmt: skip
+_NOT_GONE = frozenset(("planned", "not_sent", "refused"))
+_STATE_OF: dict[str, LetterState] = {state: state for state in _WEIGHT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,40 +91,49 @@ def _after(known: LetterStatus, entry: Entry) -> LetterStatus:
         return LetterStatus(state=state, left_at=left_at, detail=known.detail, auto_replies=known.auto_replies + 1)
     if entry.event in {"sending", "uncertain"}:
         # Nothing after it says what became of it: a kill, or a connection that broke.
-        state, left_at = ("uncertain", entry.at) if state not in _LEFT else (state, left_at)
+        state, left_at = ("uncertain", entry.at) if state not in _STATE_OF else (state, left_at)
     elif entry.event == "resend":
         state = "planned"
-    elif entry.event == "not_sent":
-        state, left_at = ("not_sent", None) if state not in _LEFT else (state, left_at)
-    elif entry.event in _LEFT and (state not in _LEFT or _WEIGHT.index(entry.event) >= _WEIGHT.index(state)):
+    elif entry.event in {"not_sent", "refused"}:
+        failed: LetterState = "refused" if entry.event == "refused" else "not_sent"
+        state, left_at = (failed, None) if state not in _STATE_OF else (state, left_at)
+    elif _tells_more(entry.event, state):
         left_at = left_at or entry.at
-        state = entry.event  # type: ignore[assignment] - its members are states
+        state = _STATE_OF[entry.event]
     else:
         detail = known.detail
     return LetterStatus(state=state, left_at=left_at, detail=detail, auto_replies=known.auto_replies)
+
+
+def _tells_more(event: str, state: LetterState) -> bool:
+    if event not in _STATE_OF:
+        return False
+    return state not in _STATE_OF or _WEIGHT.index(_STATE_OF[event]) >= _WEIGHT.index(state)
 
 
 def notice_status(
     notice: VictimNotice, states: dict[str, LetterStatus], plan: NoticePlan, now: dt.datetime
 ) -> NoticeStatus:
     """What is known of one notice at a time."""
-    gone = [letter for letter in notice.letters if states[letter.id].state not in {"planned", "not_sent"}]
-    refused = [letter for letter in notice.letters if states[letter.id].state == "not_sent"]
-    last = gone[-1] if gone else notice.letters[0]
+    gone = [letter for letter in notice.letters if states[letter.id].state not in _NOT_GONE]
+    begun = [letter for letter in notice.letters if states[letter.id].state != "planned"]
+    last = begun[-1] if begun else notice.letters[0]
     known = states[last.id]
     after = [letter for letter in notice.letters if letter.contact.order > last.contact.order]
-    due_at = known.left_at + dt.timedelta(days=plan.escalate_days) if gone and known.left_at else None
+    due_at = known.left_at + dt.timedelta(days=plan.escalate_days) if known.left_at else None
     state: NoticeState
     if any(states[letter.id].state == "acknowledged" for letter in notice.letters):
         state, due_at = "acknowledged", None
-    elif not gone:
-        state = "refused" if refused else "planned"
     elif known.state == "bounced":
         state, due_at = "bounced", None
-    elif known.state == "uncertain":
-        state = "uncertain"
+    elif known.state == "refused":
+        state = "refused"
+    elif known.state in _NOT_GONE:
+        state = "planned"
+    elif due_at is not None and now >= due_at:
+        state = "silent"
     else:
-        state = "silent" if due_at is not None and now >= due_at else "waiting"
+        state = "uncertain" if known.state == "uncertain" else "waiting"
     return NoticeStatus(
         id=notice.id,
         victim=notice.victim,
@@ -138,29 +157,19 @@ def due_letters(
 ) -> Iterator[tuple[VictimNotice, Letter]]:
     """Letters to be sent now: the first of each notice that has not left, and on demand the next of those unanswered.
 
-    A letter that was refused is tried again; one that is uncertain is not.
+    A letter that was put off is tried again, and so is one that was refused, unless the next contact takes its place;
+    one that is uncertain is not, unless somebody decided so.
     """
     states = letter_states(plan, entries)
+    begun = {entry.letter for entry in entries}
     for notice in plan.notices:
         status = notice_status(notice, states, plan, now)
-        if status.state in {"planned", "refused"}:
-            yield notice, notice.letters[0]
-        elif status.letters and status.state in {"waiting", "silent", "bounced"}:
-            resent = [letter for letter in notice.letters if _goes_again(letter, entries, states)]
-            yield from ((notice, letter) for letter in resent)
-        if escalate and status.next_contact is not None and status.state in {"silent", "bounced", "refused"}:
+        if status.state == "acknowledged":
+            continue
+        last = max((place for place, letter in enumerate(notice.letters) if letter.id in begun), default=0)
+        turn = notice.letters[: last + 1]
+        yield from ((notice, letter) for letter in turn if states[letter.id].state == "planned")
+        if escalate and status.next_contact is not None:
             yield notice, next(each for each in notice.letters if each.contact.address == status.next_contact)
-
-
-def _goes_again(letter: Letter, entries: Sequence[Entry], states: dict[str, LetterStatus]) -> bool:
-    """Whether somebody decided that an uncertain letter of an escalated notice goes again."""
-    last = next((entry for entry in reversed(entries) if entry.letter == letter.id), None)
-    return last is not None and last.event == "resend" and states[letter.id].state == "planned"
-
-
-def approvers(plan: NoticePlan, entries: Iterable[Entry]) -> tuple[str, ...]:
-    """Who approved this very plan, each once."""
-    name = plan_hash(plan)
-    return tuple(
-        sorted({entry.detail.casefold() for entry in entries if entry.event == "approved" and entry.plan == name})
-    )
+        elif states[turn[-1].id].state in {"not_sent", "refused"}:
+            yield notice, turn[-1]

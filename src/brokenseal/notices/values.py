@@ -150,6 +150,7 @@ class NoticePlan:
     Attributes:
         documents: SHA-256 of each case document, as its JSON is written.
         approvals: Different people who have to approve before anything is sent; 0 for nobody.
+        approvers: Their public keys (Ed25519, hexadecimal); empty where names are enough.
         escalate_days: Days of silence after which the next contact is due.
         not_told: Shown first, because a victim that nobody tells is the worst outcome.
     """
@@ -162,6 +163,7 @@ class NoticePlan:
     documents: tuple[str, ...]
     sender: Sender
     approvals: int
+    approvers: tuple[str, ...]
     escalate_days: int
     not_told: tuple[NotTold, ...]
     warnings: tuple[Warned, ...]
