@@ -11,18 +11,24 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import re2  # type: ignore[import-untyped]  # RE2 comes with pySigma
 import yaml
 from sigma.correlations import SigmaCorrelationRule
-from sigma.exceptions import SigmaError
+from sigma.exceptions import SigmaConditionError, SigmaError
+from sigma.policy import SigmaPolicy
+from sigma.policy.regex_engine import RE2RegexEngine
 from sigma.rule import SigmaDetectionItem, SigmaRule
 
+from brokenseal.errors import UsageError
 from brokenseal.sigma.values import LEVELS, Rule, RuleFault, RuleSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from sigma.policy.regex_engine import RegexPattern
 
 FILE_BYTES: Final = 1 << 20
 """The largest rule that people publish has some 50 KiB; a file of ten mebibytes is no rule."""
@@ -31,6 +37,25 @@ DEPTH: Final = 40
 ALIASES: Final = 200
 _SUFFIXES: Final = (".yml", ".yaml")
 _SHOWN: Final = 300
+
+
+class _QuietRegexes(RE2RegexEngine):
+    """RE2 as pySigma uses it, which says what is wrong with a pattern once, and not on standard error as well."""
+
+    def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
+        options = re2.Options()
+        options.log_errors = False
+        letters = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s"}
+        prefix = "".join(letter for flag, letter in letters.items() if flags & flag)
+        compiled: RegexPattern = re2.compile(f"(?{prefix}){pattern}" if prefix else pattern, options)
+        return compiled
+
+    def __deepcopy__(self, memo: object) -> _QuietRegexes:
+        """Itself: it has no state, and rules that bear it are copied."""
+        return self
+
+
+_POLICY: Final = SigmaPolicy(regex_engine=_QuietRegexes())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +67,14 @@ class _Document:
     line: int
 
 
-class _TooMuch(Exception):  # noqa: N818 - never leaves this module
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """In place of the value of a document that YAML can parse and nobody can build."""
+
+    reason: str
+
+
+class _TooMuch(Exception):
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
         self.line = line
@@ -72,7 +104,8 @@ def load_text(text: str, *, path: str = "<text>") -> RuleSet:
 def _files(paths: Sequence[Path], faults: list[RuleFault]) -> Iterator[Path]:
     seen: set[Path] = set()
     for path in paths:
-        listed = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        listed = sorted(each for each in path.rglob("*") if each.suffix.lower() in _SUFFIXES)
+        listed = listed if path.is_dir() else [path]
         if not listed:
             faults.append(RuleFault(path=str(path), line=1, reason="no .yml or .yaml file below this folder"))
         for each in listed:
@@ -119,6 +152,33 @@ def _read_bytes(content: bytes, path: str) -> tuple[list[Rule], list[RuleFault]]
     return rules, faults
 
 
+def placeholder_values(path: Path) -> dict[str, tuple[str, ...]]:
+    """The values of placeholders: a YAML mapping from a name to one value or a list of them.
+
+    Raises:
+        UsageError: the file is no such mapping, or cannot be read.
+    """
+    wanted = "YAML such as `internal_domains: [example.org, example.net]`"
+    try:
+        content = path.read_bytes()
+        if len(content) > FILE_BYTES:
+            raise UsageError(place=str(path), value=f"{len(content)} bytes", expected=wanted)
+        _check_bounds(content)
+        documents = [each.value for each in _documents(content)]
+    except (OSError, yaml.YAMLError, _TooMuch) as err:
+        raise UsageError(place=str(path), value=err, expected=wanted) from err
+    value = documents[0] if len(documents) == 1 else None
+    if not isinstance(value, dict):
+        raise UsageError(place=str(path), value=type(value).__name__, expected=wanted)
+    found = {}
+    for name, each in value.items():
+        listed = each if isinstance(each, list) else [each]
+        if not all(isinstance(item, str | int | float) for item in listed):
+            raise UsageError(place=f"{path}, {name}", value=each, expected=wanted)
+        found[str(name)] = tuple(str(item) for item in listed)
+    return found
+
+
 # ---------------------------------------------------------------- YAML within bounds
 
 
@@ -126,7 +186,7 @@ def _check_bounds(content: bytes) -> None:
     """Walk the events of a text, which takes memory for none of it, before anything is built of it."""
     depth = nodes = aliases = 0
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             nodes += 1
@@ -151,11 +211,11 @@ def _documents(content: bytes) -> Iterator[_Document]:
         _check_expansion(node)
         loader = yaml.CSafeLoader("")
         try:
-            value = loader.construct_document(node)  # type: ignore[no-untyped-call]
-        except (ValueError, OverflowError) as err:  # 2024-13-45 as a date
-            raise _TooMuch(node.start_mark.line + 1, f"a value that cannot be read: {err}") from err
+            value = loader.construct_document(node)
+        except (ValueError, OverflowError, yaml.YAMLError) as err:  # 2024-13-45 as a date, a tag that nobody knows
+            value = _Unreadable(_one_line(f"a value that cannot be read: {getattr(err, 'problem', None) or err}"))
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
         yield _Document(value, node, node.start_mark.line + 1)
 
 
@@ -193,23 +253,23 @@ def _children(node: yaml.Node) -> list[yaml.Node]:
 def _rule_of(document: _Document, path: str) -> Rule | RuleFault | None:
     value = document.value
     if not isinstance(value, dict):
-        return RuleFault(path=path, line=document.line, reason="a rule is a mapping")
+        reason = value.reason if isinstance(value, _Unreadable) else "a rule is a mapping"
+        return RuleFault(path=path, line=document.line, reason=reason)
     name = value.get("id") or value.get("name") or value.get("title")
     rule_id = _one_line(str(name)) if name is not None else None
-    if "filter" in value:
-        reason = "a Sigma filter; filters are not carried out"
-        return RuleFault(path=path, line=document.line, reason=reason, rule_id=rule_id)
-    if value.get("action") is not None:
-        reason = "`action` documents are not part of Sigma since version 2"
-        return RuleFault(path=path, line=document.line, reason=reason, rule_id=rule_id)
     is_correlation = "correlation" in value
-    if not is_correlation and "detection" not in value:
-        # Folders of rules hold other YAML as well (pipelines, indexes); only what calls itself a rule is a fault.
-        if "logsource" in value or "title" in value:
-            return RuleFault(path=path, line=document.line, reason="no detection", rule_id=rule_id)
+    if not is_correlation and not {"detection", "logsource", "title"} & value.keys():
+        # Folders of rules hold other YAML as well: pipelines, indexes.
         return None
+    refusal = _refusal(value)
+    if refusal:
+        return RuleFault(path=path, line=document.line, reason=refusal, rule_id=rule_id)
     try:
-        parsed = SigmaCorrelationRule.from_dict(value) if is_correlation else SigmaRule.from_dict(_dated(value))
+        parsed = (
+            SigmaCorrelationRule.from_dict(value, policy=_POLICY)
+            if is_correlation
+            else SigmaRule.from_dict(_dated(value), policy=_POLICY)
+        )
         if isinstance(parsed, SigmaRule):
             for condition in parsed.detection.parsed_condition:
                 condition.parse()
@@ -218,6 +278,14 @@ def _rule_of(document: _Document, path: str) -> Rule | RuleFault | None:
         line, reason = _place(document, err)
         return RuleFault(path=path, line=line, reason=reason, rule_id=rule_id)
     return _described(parsed, value, path=path, line=document.line)
+
+
+def _refusal(value: Mapping[str, Any]) -> str:
+    if "filter" in value:
+        return "a Sigma filter; filters are not carried out"
+    if value.get("action") is not None:
+        return "`action` documents are not part of Sigma since version 2"
+    return "" if "detection" in value or "correlation" in value else "no detection"
 
 
 def _dated(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,7 +302,7 @@ def _described(parsed: SigmaRule | SigmaCorrelationRule, value: Mapping[str, Any
     name = value.get("name")
     key = str(parsed.id) if parsed.id is not None else str(name) if name else f"{path}:{line}"
     source = parsed.logsource if isinstance(parsed, SigmaRule) else None
-    references = ()
+    references: tuple[str, ...] = ()
     if isinstance(parsed, SigmaCorrelationRule):
         condition = getattr(parsed.condition, "get_referenced_rules", None)
         listed = [each.reference for each in parsed.rules] if parsed.rules else condition() if condition else []
@@ -255,31 +323,39 @@ def _described(parsed: SigmaRule | SigmaCorrelationRule, value: Mapping[str, Any
 
 
 def _place(document: _Document, err: Exception) -> tuple[int, str]:
-    """The line that an error is about: a detection item, a condition, or the document."""
-    reason = _one_line(str(err)) or type(err).__name__
+    """The line that an error is about: a detection item, a condition, a key of the rule, or the document."""
     if isinstance(err, RecursionError):
         return document.line, "nested too deep to be read"
-    node = document.node
-    detection = _member(node, "detection") or _member(node, "correlation")
-    if detection is None:
-        return document.line, reason
-    if not isinstance(detection[1], yaml.MappingNode):
-        return _line(detection[0]), reason
+    reason = _one_line(str(err)) or type(err).__name__
+    part = _member(document.node, "detection") or _member(document.node, "correlation")
+    inner = part[1] if part is not None and isinstance(part[1], yaml.MappingNode) else None
+    # A selection fails as its items do; the item, which stands further down, is what is wrong.
+    lines = [_line(key) for key, value in _items(inner) if _is_at_fault(key, value, reason)] if inner else []
+    if not lines and inner is not None:
+        names = [name for name in _INNER_KEYS if name in reason.lower()]
+        names += ["condition"] if isinstance(err, SigmaConditionError) else []
+        lines = [_line(found[0]) for name in names if (found := _member(inner, name)) is not None][:1]
+    if not lines:
+        words = reason.lower().split()
+        lines = [_line(found[0]) for name in _OWN_KEYS if name in words and (found := _member(document.node, name))]
+    if not lines and part is not None and inner is None:
+        lines = [_line(part[0])]
+    return max(lines, default=document.line), reason
+
+
+_INNER_KEYS: Final = ("timespan", "type", "rules", "condition")
+_OWN_KEYS: Final = ("logsource", "title", "level", "status", "tags", "id")
+
+
+def _is_at_fault(key: yaml.ScalarNode, value: yaml.Node, reason: str) -> bool:
     loader = yaml.CSafeLoader("")
     try:
-        for key, value in _items(detection[1]):
-            try:
-                SigmaDetectionItem.from_mapping(key.value, loader.construct_object(value, deep=True))  # type: ignore[no-untyped-call]
-            except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as item:
-                if _one_line(str(item)) == reason:
-                    return _line(key), reason
+        SigmaDetectionItem.from_mapping(key.value, loader.construct_object(value, deep=True), policy=_POLICY)
+    except (SigmaError, TypeError, ValueError, AttributeError, KeyError) as err:
+        return _one_line(str(err)) == reason
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
-    for name in ("condition", "timespan", "type", "rules"):
-        found = _member(detection[1], name)
-        if found is not None and (name == "condition" or name in reason.lower()):
-            return _line(found[0]), reason
-    return _line(detection[0]), reason
+        loader.dispose()
+    return False
 
 
 def _items(node: yaml.Node) -> Iterator[tuple[yaml.ScalarNode, yaml.Node]]:
@@ -348,7 +424,7 @@ def _sound(rules: Mapping[str, Rule]) -> tuple[dict[str, Rule], list[RuleFault]]
 
     def trouble(key: str, path: tuple[str, ...]) -> str | None:
         if key in path:
-            return f"its references lead in a circle: {' → '.join((*path[path.index(key):], key))}"
+            return f"its references lead in a circle: {' → '.join((*path[path.index(key) :], key))}"
         if key not in rules:
             return f"it refers to a rule that was not read: {_one_line(key)}"
         if key in state:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from sigma.correlations import SigmaCorrelationRule
     from sigma.rule import SigmaRule
@@ -131,18 +132,15 @@ class RunResult:
     """What a run of rules gave.
 
     Attributes:
-        hits: By rule in the order of the rule set, then by time.
-        verdicts: One for each rule of the set.
-        records: Records that were looked at.
-        not_looked_at: Lines of recorded text that hold no record which a rule could read.
+        hits: By rule in the order of the rule set, then by time; of each rule the first ones, up to the limit.
+        counts: Rule key to the number of its hits, listed or not; rules without a hit are left out.
+        verdicts: One for each rule that was read.
+        records: Lines of recorded text that were looked at, of the logs that the rules read.
         faults: Rules that could not be read or carried out.
     """
 
     hits: tuple[RuleHit, ...]
+    counts: Mapping[str, int]
     verdicts: tuple[RuleVerdict, ...]
     records: int
-    not_looked_at: int
     faults: tuple[RuleFault, ...]
-
-
-Record = dict[str, Any]
