@@ -111,7 +111,7 @@ def test_the_engine_reaches_nothing_outside_the_store(store, tmp_path):
         f"ATTACH '{tmp_path}/made.db'",
     ):
         with pytest.raises(Exception, match=r"disabled|Permission"):
-            store._engine.execute(query)
+            store._engine._engine.execute(query)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a [b]*'c", "outside.csv"]
 
 

@@ -10,6 +10,7 @@
     ├── RecordRejected        one record; the caller quarantines it and goes on
     ├── StoreError            the store is absent, foreign or damaged
     │   └── StoreBusy         another process writes to it
+    ├── EngineFailed          what carries out the detection stopped: a cluster that is gone, a disk that is full
     └── EvidenceChanged       recorded text or ledger differs from what was written
 
 Each error keeps place, value and expectation as fields; its text is built from them, so that a
@@ -89,6 +90,10 @@ class StoreError(BrokensealError):
 
 class StoreBusy(StoreError):
     """Another process is writing to the store."""
+
+
+class EngineFailed(BrokensealError):
+    """The engine that carries out the expressions stopped."""
 
 
 class EvidenceChanged(BrokensealError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,8 @@ class Settings:
         ratio_limit: Unpacked to packed size above which an archive member of more than 10 MiB is refused.
         depth_limit: Containers within containers: 1 means a zip in a zip is opened, and no deeper.
         password: Password for encrypted archives, or None.
+        engine: What carries out detection and exposure.
+        master: Spark's address of a cluster, such as `spark://host:7077`; None for Spark in this process.
     """
 
     store_dir: Path
@@ -35,9 +37,17 @@ class Settings:
     ratio_limit: int = 250
     depth_limit: int = 1
     password: bytes | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    master: str | None = None
 
 
-def from_environment(store_dir: Path, *, password: bytes | None = None) -> Settings:
+def from_environment(
+    store_dir: Path,
+    *,
+    password: bytes | None = None,
+    engine: Literal["duckdb", "spark"] = "duckdb",
+    master: str | None = None,
+) -> Settings:
     """Build settings for a run; `BROKENSEAL_THREADS` and `BROKENSEAL_MEMORY_MB` override the defaults."""
     threads = os.environ.get("BROKENSEAL_THREADS", "")
     memory = os.environ.get("BROKENSEAL_MEMORY_MB", "")
@@ -46,4 +56,6 @@ def from_environment(store_dir: Path, *, password: bytes | None = None) -> Setti
         threads=int(threads) if threads.isdigit() and int(threads) > 0 else (os.cpu_count() or 2),
         memory_limit_mb=int(memory) if memory.isdigit() and int(memory) > 0 else 1024,
         password=password,
+        engine=engine,
+        master=master,
     )

@@ -1,4 +1,4 @@
-"""Parquet in, Ibis tables out: the one module that knows an engine (DuckDB) and a table format (Delta).
+"""Parquet in, Ibis tables out: the one module that knows the table format (Delta), and which engine reads it.
 
 The folder of a store::
 
@@ -26,18 +26,17 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import deltalake
-import duckdb
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction, RemoveAction
-from ibis.backends.sql.datatypes import DuckDBType
 
 from brokenseal import schema
-from brokenseal._workbench import Workbench, quoted, quoted_glob
+from brokenseal.engines import INPUT_NO
+from brokenseal.engines.duck import REFUSED, DuckEngine
 from brokenseal.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
@@ -47,11 +46,13 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
+    from brokenseal._workbench import Workbench
+    from brokenseal.engines import Engine
     from brokenseal.settings import Settings
 
+__all__ = ["FORMAT", "INPUT_NO", "REFUSED", "Store", "file_digest", "stored_schema", "write_atomically"]
+
 FORMAT = 1
-REFUSED = (duckdb.InvalidInputException, duckdb.ConversionException)
-"""What the engine raises for content that it does not take; for callers that have another way then."""
 
 _MARK = "store.json"
 _HEAD = "ledger-head.json"
@@ -61,8 +62,6 @@ _DERIVED = {
     "quarantine": {"input_sha256": "sha256", "path": "path"},
 }
 """Columns that are read from the ledger by `input_no`: table, column, column of the ledger."""
-
-INPUT_NO = "input_no"
 
 
 def stored_schema(table: schema.Table) -> pa.Schema:
@@ -81,35 +80,17 @@ class Store:
     """A store folder, and an engine that reads it. Make one with `Store.open` or `Store.create`."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect an engine that can reach this folder alone: no network, no other file."""
+        """Connect the engine that the settings name to this folder.
+
+        Raises:
+            UsageError: the engine is not installed, or the cluster does not answer.
+        """
         self.settings = settings
         self.root = settings.store_dir.resolve()
-        self._engine = duckdb.connect()
-        self._set_up_engine()
-        # Fusing nested selects is a sixth of the time to compile a query, and the engine does it again itself.
-        ibis.options.sql.fuse_selects = False
-        self._ibis = ibis.duckdb.from_connection(self._engine)
+        self._engine: Engine = (
+            _spark(self.root, settings) if settings.engine == "spark" else DuckEngine(self.root, settings)
+        )
         self._lock: Any = None
-
-    def _set_up_engine(self) -> None:
-        spill = self.root / "tmp" / f"spill-{os.getpid()}"
-        folders = (self.root / "tables", self.root / "tmp")
-        # The engine checks what it is given before it looks for files, so the escaped form is named as well.
-        allowed = [form(folder) for folder in folders for form in (quoted, quoted_glob)]
-        for statement in (
-            "SET GLOBAL TimeZone='UTC'",
-            f"SET threads={int(self.settings.threads)}",
-            f"SET memory_limit='{int(self.settings.memory_limit_mb)}MiB'",
-            f"SET temp_directory={quoted(spill)}",
-            "SET enable_progress_bar=false",
-            "SET GLOBAL lambda_syntax='ENABLE_SINGLE_ARROW'",  # as Ibis writes them
-            "SET autoinstall_known_extensions=false",
-            "SET autoload_known_extensions=false",
-            "SET allow_community_extensions=false",
-            f"SET allowed_directories=[{', '.join(allowed)}]",
-            "SET enable_external_access=false",
-        ):
-            self._engine.execute(statement)
 
     # ------------------------------------------------------------ life
 
@@ -134,12 +115,15 @@ class Store:
 
     @classmethod
     def create(cls, settings: Settings) -> Store:
-        """Open the store, making it first where the folder is absent or empty.
+        """Open the store for writing, making it first where the folder is absent or empty.
+
+        Records are parsed and written in this process, by DuckDB, whichever engine the settings name for reading.
 
         Raises:
             StoreError: the folder holds something else, or cannot be written.
         """
         root = settings.store_dir
+        settings = replace(settings, engine="duckdb")
         if (root / _MARK).exists():
             return cls.open(settings)
         ours = {*_FOLDERS, _HEAD, f"{_HEAD}.new", f"{_MARK}.new", "lock"}
@@ -159,8 +143,7 @@ class Store:
 
     def close(self) -> None:
         """Let go of the engine and of what it spilled."""
-        self._ibis.disconnect()
-        shutil.rmtree(self.root / "tmp" / f"spill-{os.getpid()}", ignore_errors=True)
+        self._engine.close()
 
     def __enter__(self) -> Self:
         return self
@@ -185,13 +168,14 @@ class Store:
         """Every table of `schema` by name: rows of committed batches, cast to the declared schema."""
         ledger = self.ledger_rows()
         committed = {row["batch_id"] for row in ledger}
-        self._know_inputs(ledger)
+        inputs = {column: [row[column] for row in ledger] for column in ("sha256", "path")}
         found: dict[str, ir.Table] = {}
         for table in schema.TABLES:
             files = sorted(
                 path for path, batch in self._files(table.name) if table is schema.LEDGER or batch in committed
             )
-            found[table.name] = self._view(table, files)
+            by_input = {name: inputs[source] for name, source in _DERIVED.get(table.name, {}).items()}
+            found[table.name] = self._engine.table(table, files, by_input)
         return found
 
     def versions(self) -> dict[str, int]:
@@ -218,30 +202,6 @@ class Store:
         actions = _add_actions(self._delta(name))
         folder = self.root / "tables" / name
         return [(folder / action["path"], action.get("partition.batch_id") or "") for action in actions]
-
-    def _know_inputs(self, ledger: Sequence[Mapping[str, Any]]) -> None:
-        for column in ("sha256", "path"):
-            self._engine.execute(f"SET VARIABLE input_{column} = ?", [[row[column] for row in ledger]])
-
-    def _view(self, table: schema.Table, files: Sequence[Path]) -> ir.Table:
-        wanted = table.ibis_schema()
-        if not files:
-            columns = ", ".join(
-                f'CAST(NULL AS {DuckDBType.to_string(dtype)}) AS "{name}"' for name, dtype in wanted.items()
-            )
-            body = f"SELECT {columns} WHERE false"
-        else:
-            derived = _DERIVED.get(table.name, {})
-            columns = ", ".join(
-                f"getvariable('input_{derived[name]}')[{INPUT_NO}] AS \"{name}\"" if name in derived else f'"{name}"'
-                for name in table.names
-            )
-            listed = ", ".join(quoted_glob(file) for file in files)
-            body = f"SELECT {columns} FROM read_parquet([{listed}], hive_partitioning=false)"  # noqa: S608 - names and numbers of our own
-        self._engine.execute(f'CREATE OR REPLACE TEMP VIEW "{table.name}" AS {body}')
-        found = self._ibis.table(table.name)
-        # A cast that changes nothing is still a projection of every column, to be compiled in every query.
-        return found if found.schema() == wanted else found.cast(wanted)
 
     # ------------------------------------------------------------ writing
 
@@ -383,8 +343,15 @@ class Store:
         )
 
     def workbench(self) -> Workbench:
-        """What ingest does with the engine before it commits."""
-        return Workbench(self._engine)
+        """What ingest does with the engine before it commits; of a store that `create` opened."""
+        assert isinstance(self._engine, DuckEngine)
+        return self._engine.workbench()
+
+
+def _spark(root: Path, settings: Settings) -> Engine:
+    from brokenseal.engines.spark import SparkEngine
+
+    return SparkEngine(root, settings)
 
 
 def file_digest(path: Path) -> str:
