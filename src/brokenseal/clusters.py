@@ -54,6 +54,8 @@ READS: Final = {
     "sign_ins": ("client_ip", "asn"),
 }
 """The columns that are read."""
+_HAND: Final = ("tenant_key", "mailbox_key", "identity", "hand")
+"""What tells one hand from another."""
 
 
 def members(tables: Tables) -> ir.Table:
@@ -77,21 +79,24 @@ def members(tables: Tables) -> ir.Table:
     rows = rows.mutate(provenance=_provenance(rows), network=rows.network.fill_null("none"))
     hand = rows.session_id.fill_null(rows.app.concat(" ", rows.agent)).concat(" ", rows.network)
     rows = rows.mutate(hand=hand)
-    keys = [rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand]
+    # Sorting whole records for every window is most of the time that this takes, so that few columns are sorted.
+    cut = _cut(rows.select("event_id", "occurred_at", *_HAND).distinct())
+    return rows.inner_join(cut, ["event_id", "occurred_at", *_HAND]).drop("hand", "tenant_key")
+
+
+def _cut(rows: ir.Table) -> ir.Table:
+    """The rows, one per record and hand, with `cluster`."""
+    keys = [rows[name] for name in _HAND]
     in_order = ibis.window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
     before = rows.occurred_at.lag(1).over(in_order)
     begins = (before.isnull() | (rows.occurred_at.delta(before, unit="second") > SILENCE_S)).cast("int64")
     rows = rows.mutate(begins=begins)
-    up_to_here = ibis.cumulative_window(
-        group_by=[rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand],
-        order_by=[rows.occurred_at, rows.event_id],
-    )
+    keys = [rows[name] for name in _HAND]
+    up_to_here = ibis.cumulative_window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
     rows = rows.mutate(run=rows.begins.sum().over(up_to_here))
-    of_run = ibis.window(
-        group_by=[rows.tenant_key, rows.mailbox_key, rows.identity, rows.hand, rows.run],
-        order_by=[rows.occurred_at, rows.event_id],
-    )
-    return rows.mutate(cluster=rows.event_id.first().over(of_run)).drop("begins", "run", "hand", "tenant_key")
+    keys = [rows[name] for name in (*_HAND, "run")]
+    of_run = ibis.window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
+    return rows.mutate(cluster=rows.event_id.first().over(of_run)).drop("begins", "run")
 
 
 def members_of(tables: Tables) -> ir.Table:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ANY_MAILBOX", "exposed_messages", "exposure", "exposures"]
 
-_KEPT_ROWS = 500_000
+_KEPT_ROWS = 5_000_000
 
 Row = dict[str, Any]
 _NONE: dict[int, list[Row]] = {}

@@ -65,16 +65,18 @@ def client_accesses(tables: Tables) -> ir.Table:
         ),
     )
 
-    def first(*keys: str) -> ir.TimestampValue:
-        return accesses.occurred_at.min().over(ibis.window(group_by=[accesses[key] for key in keys]))
+    # The starts hang on pairs of mailbox and client, which are few beside the accesses: windows are over those.
+    pairs = accesses.group_by("tenant_key", "mailbox_key", "client").aggregate(pair_start=accesses.occurred_at.min())
 
-    accesses = accesses.mutate(
+    def first(*keys: str) -> ir.TimestampValue:
+        return pairs.pair_start.min().over(ibis.window(group_by=[pairs[key] for key in keys]))
+
+    pairs = pairs.mutate(
         tenant_start=first("tenant_key"),
         mailbox_start=first("tenant_key", "mailbox_key"),
         client_start=first("tenant_key", "client"),
-        pair_start=first("tenant_key", "mailbox_key", "client"),
     )
-    return accesses.filter(accesses.client.notnull())
+    return accesses.inner_join(pairs.filter(pairs.client.notnull()), ["tenant_key", "mailbox_key", "client"])
 
 
 def is_new(accesses: ir.Table) -> ir.BooleanValue:

@@ -7,7 +7,7 @@ where the sign-in logs would have spoken; everywhere else the answer is "cannot 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis
 import pyarrow as pa
@@ -98,8 +98,20 @@ def verdicts(tables: Tables) -> ir.Table:
     return judged.select(event_id=judged.event_id, verdict=verdict, reason=reason)
 
 
+JUDGED: Final = "judged_tokens"
+"""Name under which a runner may hand over what `parts` gives."""
+
+
+def parts(tables: Tables) -> dict[str, ir.Table]:
+    """What `verdicts`, `mark` and `find` share, by the name under which a runner may hand it to them."""
+    return {JUDGED: _judged(tables).select("event_id", "token_id", "stratum", "is_issued", "reason")}
+
+
 def _judged(tables: Tables) -> ir.Table:
     """Mail accesses with `is_issued`, `stratum`, and the first reason for which a miss would mean nothing."""
+    given = tables.get(JUDGED)
+    if given is not None:
+        return given
     accesses = rows_of(tables, READS, "mail_accesses")
     sign_ins = rows_of(tables, READS, "sign_ins")
     ids = _known_ids(sign_ins)
