@@ -28,8 +28,7 @@ from brokenseal.case import (
 )
 from brokenseal.case_exposure import case_selections
 from brokenseal.coverage import coverage
-from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door
-from brokenseal.detectors.token_provenance import provenance_summary
+from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door, token_provenance
 from brokenseal.errors import UsageError
 from brokenseal.explain import explain
 from brokenseal.exposure import exposure, exposures
@@ -52,11 +51,12 @@ from brokenseal.reports import REPORTERS
 from brokenseal.scope import cases_of
 from brokenseal.selection import Selection
 from brokenseal.simulated import is_simulated
+from brokenseal.state import answered
 from brokenseal.store import Store
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -64,7 +64,18 @@ if TYPE_CHECKING:
     from brokenseal.calibration import Calibration
     from brokenseal.explanations.values import Explanation
     from brokenseal.judgement import Judgement
-    from brokenseal.model import Case, Coverage, DetectorState, Exposure, Finding, Tables, Watcher
+    from brokenseal.model import (
+        Case,
+        Coverage,
+        DetectorState,
+        Exposure,
+        Finding,
+        Inputs,
+        Reading,
+        Tables,
+        TokenProvenance,
+        Watcher,
+    )
     from brokenseal.scope import CaseDraft
     from brokenseal.settings import Settings
 
@@ -108,6 +119,7 @@ class Detection:
     notices: tuple[Finding, ...]
     states: tuple[DetectorState, ...]
     access_ids: frozenset[str]
+    token_provenance: TokenProvenance
     notices_left_out: int = 0
     selections: Mapping[str, Selection] = field(default_factory=dict)
 
@@ -154,7 +166,10 @@ def weighing(
         budget: False cases a mailbox-week that are to be expected at most.
     """
     counts = calibration or shipped()
-    with clustered(tables) as known, kept_parts(known, open_door.parts(known)) as known:
+    with (
+        clustered(tables) as known,
+        kept_parts(known, {**open_door.parts(known), **token_provenance.parts(known)}) as known,
+    ):
         marks = run_marks(known, MARKING, seen.unmet_needs)
         judgement = judge(known, marks, open_door.units(known), counts, budget=budget)
         judgement = judgement.joined_by(campaigns(known, marks, judgement, counts))
@@ -175,6 +190,7 @@ def detect(
         everything, together, *read = exposures(
             weighed.tables, [Selection.everything(), selections.together, *selections.cases]
         )
+        provenance = token_provenance.provenance_summary(weighed.tables)
         judged = assessments(grouping.cases, judgement, weighed.tables, seen, weighed.calibration)
     cases = tuple(finish_case(*parts) for parts in zip(grouping.cases, read, judged, strict=True))
     notices = shown_notices(grouping.notices, judgement)
@@ -186,6 +202,7 @@ def detect(
         notices_left_out=len(grouping.notices) - len(notices),
         states=states,
         access_ids=selections.access_ids,
+        token_provenance=provenance,
         selections={draft.id: each for draft, each in zip(grouping.cases, selections.cases, strict=True)},
     )
 
@@ -268,15 +285,37 @@ def build_document(store: Store) -> CaseDocument:
         notices=detection.notices,
         notices_left_out=detection.notices_left_out,
         detectors=detection.states,
-        token_provenance=provenance_summary(tables),
+        token_provenance=detection.token_provenance,
         exposure=detection.everything,
         coverage=seen,
         activity=activity(tables, in_case),
-        inputs=inputs_of(tables["ledger"].to_pyarrow().to_pylist(), tables["quarantine"].to_pyarrow().to_pylist()),
+        inputs=_inputs(tables),
         table_versions=store.versions(),
         cited={},
     )
     return replace(document, cited=cited_records(tables["events"], cited_ids(document), store.run))
+
+
+def document_of(store: Store, *, rebuild: bool = False, tell: Callable[[str], None] | None = None) -> CaseDocument:
+    """The document of the store: what was kept of the last run while all it rests on is the same, else worked out.
+
+    Args: `rebuild` and `tell` as for `state.answered`.
+    """
+    return answered(store, work_out=build_document, renew=_renewed, rebuild=rebuild, tell=tell)
+
+
+@_few_collections()
+def _renewed(store: Store, document: CaseDocument) -> CaseDocument | None:
+    """The document of the same records with what names the run put in anew; None where its judgement cannot stand."""
+    tables = store.tables()
+    # What the ledger says of the inputs may bear on the judgement: alarms.
+    if coverage_of(tables) != document.coverage:
+        return None
+    return replace(document, inputs=_inputs(tables), table_versions=store.versions())
+
+
+def _inputs(tables: Tables) -> Inputs:
+    return inputs_of(tables["ledger"].to_pyarrow().to_pylist(), tables["quarantine"].to_pyarrow().to_pylist())
 
 
 def exposure_of(tables: Tables, selection: Selection, *, limit: int = LISTED) -> Exposure:
@@ -285,21 +324,29 @@ def exposure_of(tables: Tables, selection: Selection, *, limit: int = LISTED) ->
 
 
 @_few_collections()
-def render(document: CaseDocument, form: str, lang: str) -> bytes:
-    """The document in one format and language.
+def render(document: CaseDocument, form: str, lang: str, reading: Reading | None = None) -> bytes:
+    """The document in one format and language, for one reader; by default everything, as for the analyst.
 
     Raises:
-        UsageError: No reporter has that name.
+        UsageError: No reporter has that name, or the marking is no level of TLP 2.0.
     """
     for reporter in REPORTERS:
         if reporter.name == form:
-            return reporter.render(document, lang)
+            if reading is None or reporter.render_for is None:
+                return reporter.render(document, lang)
+            return reporter.render_for(document, lang, reading)
     raise UsageError(place="--format", value=form, expected=", ".join(reporter.name for reporter in REPORTERS))
 
 
 def investigate(
-    exports: Sequence[Path], settings: Settings, *, now: dt.datetime, watch: Watcher | None = None
+    exports: Sequence[Path],
+    settings: Settings,
+    *,
+    now: dt.datetime,
+    watch: Watcher | None = None,
+    rebuild: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[IngestResult, CaseDocument]:
-    """From exports to the document, in one call."""
+    """From exports to the document, in one call; `rebuild` and `tell` as for `document_of`."""
     result = add_exports(exports, settings, now=now, watch=watch)
-    return result, build_document(Store.open(settings))
+    return result, document_of(Store.open(settings), rebuild=rebuild, tell=tell)

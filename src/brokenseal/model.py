@@ -208,13 +208,36 @@ class Detector:
     bins: Mapping[str, str] = field(default_factory=dict)
 
 
+Reader: TypeAlias = Literal["analyst", "management", "counsel"]
+"""Whom a report is for; the analyst gets everything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """For whom a report is written, and how far it may travel.
+
+    Attributes:
+        tlp: A level of the Traffic Light Protocol 2.0 as in `red` or `amber+strict`; None for what is usual in the
+            format.
+    """
+
+    reader: Reader = "analyst"
+    tlp: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reporter:
-    """One output format: a pure function from the document and a language to bytes."""
+    """One output format: a pure function from the document and a language to bytes.
+
+    Attributes:
+        render: What the analyst gets.
+        render_for: What a given reader gets; None where the format is data, the same for all.
+    """
 
     name: str
     media_type: str
     render: Callable[[CaseDocument, str], bytes]
+    render_for: Callable[[CaseDocument, str, Reading], bytes] | None = None
 
 
 # ---------------------------------------------------------------- values of the case document

@@ -7,7 +7,7 @@ DOCUMENTS = {"rich": rich_document(), "hostile": hostile_document(), "empty": em
 
 
 def test_names_and_media_types_are_known_and_differ():
-    assert [reporter.name for reporter in REPORTERS] == ["html", "xlsx", "json", "md", "csv"]
+    assert [reporter.name for reporter in REPORTERS] == ["html", "pdf", "docx", "xlsx", "json", "md", "csv"]
     assert len({reporter.media_type for reporter in REPORTERS}) == len(REPORTERS)
 
 
@@ -21,7 +21,7 @@ def test_every_reporter_renders_every_document_in_every_language(reporter, name,
 
 @pytest.mark.parametrize(
     "reporter",
-    [reporter for reporter in REPORTERS if reporter.name in {"html", "xlsx", "md"}],
+    [reporter for reporter in REPORTERS if reporter.name in {"html", "pdf", "docx", "xlsx", "md"}],
     ids=lambda reporter: reporter.name,
 )
 def test_an_unknown_language_is_refused_by_reports_with_words(reporter):

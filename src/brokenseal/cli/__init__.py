@@ -17,27 +17,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from brokenseal.cli.drill import drill_app
+from brokenseal.cli.notify import notify_app
 from brokenseal.cli.options import (
     AsJson,
+    Audience,
+    Engine,
     Exit,
     Exports,
     FailOn,
     Format,
+    ForWhom,
     Lang,
     Language,
+    Master,
+    OnEngine,
     PasswordFile,
     StoreDir,
     Threshold,
+    Tlp,
     settings_of,
 )
 from brokenseal.cli.output import emit, note, now, show, write
+from brokenseal.cli.rules import rules_app
+from brokenseal.cli.share import share_app
 from brokenseal.cli.token import token_app
 from brokenseal.errors import BrokensealError, NothingReadable, UsageError
 
 if TYPE_CHECKING:
+    from brokenseal.cli.options import Marking
     from brokenseal.ingest import IngestResult
-    from brokenseal.model import CaseDocument
+    from brokenseal.model import CaseDocument, Reading
     from brokenseal.selection import Selection
+    from brokenseal.settings import Settings
 
 app = typer.Typer(
     name="brokenseal",
@@ -50,7 +61,10 @@ app = typer.Typer(
 evidence_app = typer.Typer(
     name="evidence", help="Check the recorded evidence, or show it.", no_args_is_help=True, rich_markup_mode=None
 )
-for group in (evidence_app, drill_app, token_app):
+Rebuild = Annotated[
+    bool, typer.Option("--rebuild", help="Work it all out from the tables, not from what was kept, and compare.")
+]
+for group in (evidence_app, drill_app, notify_app, token_app, share_app, rules_app):
     app.add_typer(group)
 
 
@@ -88,23 +102,34 @@ def investigate(
     ] = None,
     fail_on: FailOn = None,
     password_file: PasswordFile = None,
+    rebuild: Rebuild = False,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
+    reader: ForWhom = Audience.ANALYST,
+    tlp: Tlp = None,
 ) -> None:
     """Do all of it: ingest, detect, exposure, report; ends with the answer on one screen."""
     from brokenseal import investigate as path
     from brokenseal.progress import watching
 
-    settings = settings_of(store, password_file)
+    settings = settings_of(store, password_file, engine=engine, master=master)
     _get_ready()
     with watching(enabled=True) as watch:
-        result, document = path.investigate(exports, settings, now=now(), watch=watch)
+        result, document = path.investigate(exports, settings, now=now(), watch=watch, rebuild=rebuild, tell=note)
     _warn_of(result, lang)
     target = report or store / f"report.{lang.value}.html"
-    write(target, path.render(document, "html", lang.value))
+    write(target, path.render(document, "html", lang.value, _reading(reader, tlp)))
     if as_json:
         emit(document)
     else:
         _screen(document, target, lang)
     raise typer.Exit(_code_of(result, document, fail_on))
+
+
+def _reading(reader: Audience, tlp: Marking | None) -> Reading:
+    from brokenseal.model import Reading
+
+    return Reading(reader=reader.value, tlp=tlp.value if tlp else None)
 
 
 @app.command()
@@ -123,12 +148,18 @@ def ingest(exports: Exports, store: StoreDir, as_json: AsJson = False, password_
 
 
 @app.command()
-def coverage(store: StoreDir, as_json: AsJson = False, lang: Language = Lang.EN) -> None:
+def coverage(
+    store: StoreDir,
+    as_json: AsJson = False,
+    lang: Language = Lang.EN,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
+) -> None:
     """Say what the logs can and cannot tell."""
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    seen = path.coverage_of(Store.open(settings_of(store)).tables())
+    seen = path.coverage_of(Store.open(settings_of(store, engine=engine, master=master)).tables())
     if as_json:
         emit(seen)
         return
@@ -147,15 +178,20 @@ def detect(
     as_json: AsJson = False,
     lang: Language = Lang.EN,
     fail_on: FailOn = None,
+    rebuild: Rebuild = False,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
 ) -> None:
     """Run the detectors: cases first, then notices, then what could not be assessed."""
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
     if explain is not None:
-        _explain(store, explain, lang, as_json=as_json)
+        _explain(settings_of(store, engine=engine, master=master), explain, lang, as_json=as_json)
         return
-    document = path.build_document(Store.open(settings_of(store)))
+    document = path.document_of(
+        Store.open(settings_of(store, engine=engine, master=master)), rebuild=rebuild, tell=note
+    )
     if as_json:
         from brokenseal.reports.summaries import detection_summary
 
@@ -167,11 +203,11 @@ def detect(
     raise typer.Exit(_code_of(None, document, fail_on))
 
 
-def _explain(store: Path, case_id: str, lang: Lang, *, as_json: bool) -> None:
+def _explain(settings: Settings, case_id: str, lang: Lang, *, as_json: bool) -> None:
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    found = path.explanation_of(Store.open(settings_of(store)), case_id)
+    found = path.explanation_of(Store.open(settings), case_id)
     if as_json:
         emit(found)
         return
@@ -193,6 +229,8 @@ def exposure(
     as_json: AsJson = False,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the message list as CSV.")] = None,
     lang: Language = Lang.EN,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
 ) -> None:
     """List what was read: certain, possible and unknowable, never a number without its kind."""
     from brokenseal import investigate as path
@@ -207,7 +245,7 @@ def exposure(
     }  # fmt: skip
     if len(chosen) + everything > 1:
         raise UsageError(place="exposure", value=sorted(chosen), expected="one selection at a time")
-    tables = Store.open(settings_of(store)).tables()
+    tables = Store.open(settings_of(store, engine=engine, master=master)).tables()
     selection = _selection(tables, chosen)
     seen = path.exposure_of(tables, selection, limit=path.LISTED if csv is None else path.EVERY_MESSAGE)
     if csv is not None:
@@ -243,13 +281,17 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write.")],
     form: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.HTML,
     lang: Language = Lang.EN,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
+    reader: ForWhom = Audience.ANALYST,
+    tlp: Tlp = None,
 ) -> None:
-    """Write the report in one format and language."""
+    """Write the report in one format and language, for one reader."""
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    document = path.build_document(Store.open(settings_of(store)))
-    write(output, path.render(document, form.value, lang.value))
+    document = path.document_of(Store.open(settings_of(store, engine=engine, master=master)), tell=note)
+    write(output, path.render(document, form.value, lang.value, _reading(reader, tlp)))
     note(f"{output}")
 
 

@@ -35,10 +35,30 @@ class Format(StrEnum):
     """Report formats."""
 
     HTML = "html"
+    PDF = "pdf"
+    DOCX = "docx"
     XLSX = "xlsx"
     JSON = "json"
     MD = "md"
     CSV = "csv"
+
+
+class Audience(StrEnum):
+    """Readers of reports."""
+
+    ANALYST = "analyst"
+    MANAGEMENT = "management"
+    COUNSEL = "counsel"
+
+
+class Marking(StrEnum):
+    """Levels of the Traffic Light Protocol 2.0."""
+
+    CLEAR = "clear"
+    GREEN = "green"
+    AMBER = "amber"
+    AMBER_STRICT = "amber+strict"
+    RED = "red"
 
 
 class Threshold(StrEnum):
@@ -48,6 +68,13 @@ class Threshold(StrEnum):
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+
+
+class Engine(StrEnum):
+    """What carries out detection and exposure."""
+
+    DUCKDB = "duckdb"
+    SPARK = "spark"
 
 
 Exports = Annotated[
@@ -63,16 +90,32 @@ PasswordFile = Annotated[
 FailOn = Annotated[
     Threshold | None, typer.Option("--fail-on", help="Exit with 1 if a case of this severity or above stands.")
 ]
+ForWhom = Annotated[
+    Audience, typer.Option("--for", help="Reader: all of it, one page in plain words, or facts and chain of custody.")
+]
+Tlp = Annotated[
+    Marking | None,
+    typer.Option("--tlp", help="How far the report may travel; PDF and DOCX default to amber+strict, others to none."),
+]
+OnEngine = Annotated[Engine, typer.Option("--engine", help="What carries out detection and exposure.")]
+Master = Annotated[
+    str | None,
+    typer.Option("--master", metavar="URL", help="Spark cluster, as spark://host:7077; default: in this process."),
+]
 
 
-def settings_of(store: Path, password_file: Path | None = None) -> Settings:
+def settings_of(
+    store: Path, password_file: Path | None = None, *, engine: Engine = Engine.DUCKDB, master: str | None = None
+) -> Settings:
     """The settings of a command.
 
     Raises:
-        UsageError: The password file cannot be read or is empty.
+        UsageError: The password file cannot be read or is empty, or a cluster is named for another engine.
     """
     from brokenseal.settings import from_environment
 
+    if master is not None and engine is not Engine.SPARK:
+        raise UsageError(place="--master", value=master, expected="--engine spark with it")
     password = None
     if password_file is not None:
         try:
@@ -81,4 +124,4 @@ def settings_of(store: Path, password_file: Path | None = None) -> Settings:
             raise UsageError(
                 place=f"--password-file {password_file}", value=err, expected="a readable file with a line of text"
             ) from err
-    return from_environment(store, password=password)
+    return from_environment(store, password=password, engine=engine.value, master=master)

@@ -1,5 +1,13 @@
 """From the case document to bytes: one module per format, each a pure function, listed here."""
 
-from brokenseal.reports import csv_tables, html, json_document, markdown, xlsx
+from brokenseal.reports import csv_tables, docx, html, json_document, markdown, pdf, xlsx
 
-REPORTERS = (html.REPORTER, xlsx.REPORTER, json_document.REPORTER, markdown.REPORTER, csv_tables.REPORTER)
+REPORTERS = (
+    html.REPORTER,
+    pdf.REPORTER,
+    docx.REPORTER,
+    xlsx.REPORTER,
+    json_document.REPORTER,
+    markdown.REPORTER,
+    csv_tables.REPORTER,
+)

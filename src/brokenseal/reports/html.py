@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _cells, _figures, _judged, _ledger_tables, _tables, _words
+from brokenseal.reports import _cells, _figures, _judged, _ledger_tables, _paper_short, _tables, _words
 from brokenseal.reports._columns import ReportTable, col
 from brokenseal.reports._escape import anchor
 from brokenseal.reports._glossary import GLOSSARY
 from brokenseal.reports._svg import warm_up
+from brokenseal.reports._tlp import label
 from brokenseal.wording import Phrase, format_value, phrase, translations
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
-    from brokenseal.model import Case, CaseDocument, Finding
+    from brokenseal.model import Case, CaseDocument, Finding, Reading
 
 ROWS_EMBEDDED = 5_000
 CASES_FIRST = 6
@@ -62,6 +63,22 @@ def render(document: CaseDocument, lang: str) -> bytes:
     Raises:
         ValueError: The language is not one of `wording.LANGUAGES`.
     """
+    return _whole(document, lang, marking=None)
+
+
+def render_for(document: CaseDocument, lang: str, reading: Reading) -> bytes:
+    """The page for one reader: everything for the analyst, a page without scripts for the others.
+
+    Raises:
+        ValueError: The language is not one of `wording.LANGUAGES`.
+        UsageError: The marking is no level of TLP 2.0.
+    """
+    if reading.reader == "analyst":
+        return _whole(document, lang, marking=label(reading.tlp)["label"] if reading.tlp else None)
+    return _paper_short.as_html(document, lang, reading, policy=content_policy(_paper_short.style(), ""))
+
+
+def _whole(document: CaseDocument, lang: str, *, marking: str | None) -> bytes:
     translations(lang)
     embedded = embedded_records(document)
     cells = _cells.Cells(
@@ -79,6 +96,7 @@ def render(document: CaseDocument, lang: str) -> bytes:
         .render(
             document=document,
             lang=lang,
+            marking=marking,
             style=style,
             script=script,
             policy=content_policy(style, script),
@@ -366,4 +384,4 @@ def _matrix(document: CaseDocument) -> ReportTable:
     )
 
 
-REPORTER = Reporter(name="html", media_type="text/html; charset=utf-8", render=render)
+REPORTER = Reporter(name="html", media_type="text/html; charset=utf-8", render=render, render_for=render_for)

@@ -6,15 +6,16 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _judged, _ledger_tables, _tables, _words
+from brokenseal.reports import _judged, _ledger_tables, _paper_short, _tables, _words
 from brokenseal.reports._escape import cut, markdown, markdown_code
+from brokenseal.reports._tlp import label
 from brokenseal.wording import Phrase, format_value, phrase, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from brokenseal.judged import Assessment
-    from brokenseal.model import Case, CaseDocument, Finding
+    from brokenseal.model import Case, CaseDocument, Finding, Reading
     from brokenseal.reports._columns import Cell, Column, ReportTable
 
 MESSAGES_SHOWN = 50
@@ -219,4 +220,16 @@ def _cell_text(value: Cell, lang: str) -> str:
     return markdown(format_value(value, lang))
 
 
-REPORTER = Reporter(name="md", media_type="text/markdown; charset=utf-8", render=render)
+def render_for(document: CaseDocument, lang: str, reading: Reading) -> bytes:
+    """The document for one reader; the marking stands first.
+
+    Raises:
+        UsageError: The marking is no level of TLP 2.0.
+    """
+    if reading.reader != "analyst":
+        return _paper_short.as_markdown(document, lang, reading)
+    marked = f"**{label(reading.tlp)['label']}**\n\n".encode() if reading.tlp else b""
+    return marked + render(document, lang)
+
+
+REPORTER = Reporter(name="md", media_type="text/markdown; charset=utf-8", render=render, render_for=render_for)
