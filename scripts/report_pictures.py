@@ -2,7 +2,8 @@
 
     python scripts/report_pictures.py [CHROMIUM]
 
-Writes docs/images/*.png. Needs a Chromium (`chromium` on PATH unless named) and a few seconds.
+Writes docs/images/*.png, of the report in the browser and of pages in print. Needs a Chromium (`chromium` on PATH
+unless named) and a few seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from playwright.sync_api import sync_playwright
 
 from brokenseal.demo import write_demo
 from brokenseal.investigate import investigate, render
+from brokenseal.model import Reading
+from brokenseal.reports.pdf import pictures
 from brokenseal.settings import Settings
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
@@ -26,6 +29,11 @@ PICTURES = (
     ("report-fr", "fr", None, 1180, 1080),
     ("pictures-en", "en", "#pictures", 1180, 1250),
     ("case-en", "en", "#cases", 1180, 1080),
+)
+# Name, language, reader and page, counted from 1.
+PRINTED = (
+    ("print-management-en", "en", "management", 1),
+    ("print-counsel-fr", "fr", "counsel", 1),
 )
 
 
@@ -41,6 +49,8 @@ def main() -> int:
         write_demo(place / "exports")
         now = dt.datetime(2026, 4, 7, tzinfo=dt.UTC)
         _, document = investigate([place / "exports"], Settings(store_dir=place / "store"), now=now)
+        for name, lang, reader, number in PRINTED:
+            (IMAGES / f"{name}.png").write_bytes(pictures(document, lang, Reading(reader=reader))[number - 1])
         for lang in ("en", "fr"):
             (place / f"{lang}.html").write_bytes(render(document, "html", lang))
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])

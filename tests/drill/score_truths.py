@@ -253,6 +253,7 @@ def detection(cases=(), notices=(), states=()):
         notices=tuple(notices),
         states=tuple(states),
         access_ids=frozenset(),
+        token_provenance=empty_document().token_provenance,
     )
 
 
