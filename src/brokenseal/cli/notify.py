@@ -368,7 +368,7 @@ def _documents(documents: list[Path] | None, stores: list[Path] | None) -> list[
         from brokenseal import investigate as path
         from brokenseal.store import Store
 
-        return [path.build_document(Store.open(settings_of(each))) for each in stores]
+        return [path.document_of(Store.open(settings_of(each)), tell=note) for each in stores]
     return [_document(each) for each in documents or ()]
 
 

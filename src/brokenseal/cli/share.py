@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brokenseal.cli.options import AsJson, Exit, settings_of
+from brokenseal.cli.options import AsJson, Exit, Marking, settings_of
 from brokenseal.cli.output import emit, note, show, write
 from brokenseal.errors import UsageError
 
@@ -40,16 +40,6 @@ class ShareForm(StrEnum):
     CSV = "csv"
 
 
-class TlpLevel(StrEnum):
-    """Levels of the Traffic Light Protocol 2.0."""
-
-    CLEAR = "clear"
-    GREEN = "green"
-    AMBER = "amber"
-    AMBER_STRICT = "amber+strict"
-    RED = "red"
-
-
 class ShareProfile(StrEnum):
     """What of the victims goes along: nothing, or everything under TLP:RED."""
 
@@ -61,7 +51,7 @@ StoreDir = Annotated[Path | None, typer.Option("--store", metavar="DIR", help="F
 DocumentFile = Annotated[
     Path | None, typer.Option("--document", metavar="FILE", help="A document from `report --format json`.")
 ]
-Level = Annotated[TlpLevel | None, typer.Option("--tlp", help="How far it may travel; default: amber.")]
+Level = Annotated[Marking | None, typer.Option("--tlp", help="How far it may travel; default: amber.")]
 WhichProfile = Annotated[
     ShareProfile, typer.Option("--profile", help="victim: with mailboxes and messages, under TLP:RED alone.")
 ]
@@ -81,12 +71,12 @@ CaFile = Annotated[Path | None, typer.Option("--ca-file", metavar="FILE", help="
 
 
 def _terms(
-    tlp: TlpLevel | None, profile: ShareProfile, producer: str, cases: list[str] | None, as_of: dt.datetime | None
+    tlp: Marking | None, profile: ShareProfile, producer: str, cases: list[str] | None, as_of: dt.datetime | None
 ) -> Terms:
     from brokenseal.exchange.shared import Terms
     from brokenseal.exchange.tlp import Tlp
 
-    usual = TlpLevel.RED if profile is ShareProfile.VICTIM else TlpLevel.AMBER
+    usual = Marking.RED if profile is ShareProfile.VICTIM else Marking.AMBER
     return Terms(
         tlp=Tlp((tlp or usual).value),
         profile="victim" if profile is ShareProfile.VICTIM else "default",
@@ -112,7 +102,7 @@ def _document(store: Path | None, document: Path | None) -> CaseDocument:
     from brokenseal.store import Store
 
     assert store is not None
-    return path.build_document(Store.open(settings_of(store)))
+    return path.document_of(Store.open(settings_of(store)), tell=note)
 
 
 def _sharing(document: CaseDocument, terms: Terms) -> Sharing:
