@@ -374,6 +374,15 @@ def test_a_case_that_a_rule_opened_says_so_and_its_probability_is_left_open(usua
     assert (nothing.units, nothing.millibans) == ((), 0)
 
 
+def test_what_a_rule_would_have_opened_too_leaves_the_upper_end_open(usual):
+    known = calibration(rules={f"{TOKEN}/not_issued": 0}, rules_weeks=8_000.0)
+    plain, ruled = one(usual), one(usual, known=known)
+    assert ruled.millibans == plain.millibans > ruled.threshold_millibans
+    assert all(each.high_permille == 999 for each in ruled.likelihoods)
+    assert [each.permille for each in ruled.likelihoods] == [each.permille for each in plain.likelihoods]
+    assert any(each.high_permille < 999 for each in plain.likelihoods)
+
+
 def test_what_joined_a_case_that_a_rule_opened_speaks_for_it_too(usual):
     known = calibration(rules={f"{TOKEN}/not_issued": 0}, rules_weeks=8_000.0)
     given = {STRANGER: marks(e_anna_26="22+"), TOKEN: marks(e_anna_26="orphan")}

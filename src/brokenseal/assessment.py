@@ -7,6 +7,7 @@ Everything here is pure: the same records, weights and calibration give the same
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -277,6 +278,8 @@ def _ground(
         if part.state == "fired"
     }
     fired |= {finding.family for finding in _ruling(draft, judgement)}
+    # What opens by rule has no weight: where it stands beside a heavy unit, that unit bounds nothing from above.
+    ratio = ratio_of(_millibans(weight), units_per_window, context.calibration, is_rule=listed.is_rule)
     families = {family for family in fired - {"other"} if _OF_ANOTHER.get(family) not in fired}
     return Ground(
         draft=draft,
@@ -288,7 +291,7 @@ def _ground(
         fired=frozenset(fired),
         families=tuple(sorted(families)),
         is_rule=listed.is_rule,
-        ratio=ratio_of(_millibans(weight), units_per_window, context.calibration, is_rule=listed.is_rule),
+        ratio=ratio if listed.is_rule or not _ruling(draft, judgement) else ratio._replace(high=math.inf),
         units_per_window=units_per_window,
         threshold=threshold,
         bound=threshold if bound is None else bound,
