@@ -490,3 +490,84 @@ def strange_marks(rows, generator):
     states = ("fired", "fired", "not_assessable", "quiet", None)
     drawn = ((unit, generator.choice(states)) for unit in units)
     return [{"unit": unit, "state": state} for unit, state in drawn if state]
+
+
+# ---------------------------------------------------------------- how strange clients got in
+
+_MOSTLY, _PARTLY, _PLACES = 0.5, 0.2, 5
+
+
+def _entry_of(rows, held, accounts, network):
+    """What the sign-ins say of one strange cluster: (kind, sign-ins there, share of places with a device, places)."""
+    first = min(row["occurred_at"] for row in held)
+    name, place = accounts, held[0]["network"]
+    own = [
+        {**row, "place": network(row) or "none", "age": first - row["occurred_at"]}
+        for row in _get(rows, "sign_ins")
+        if row.get("actor_key") == name and row.get("occurred_at")
+    ]
+    good = [
+        row
+        for row in own
+        if row.get("succeeded") is True
+        and row.get("category") in {"interactive", "non_interactive"}
+        and row["place"] not in {"MS", "none"}
+    ]
+    there = [row for row in good if row["place"] == place and -dt.timedelta(hours=1) <= row["age"] <= DAY]
+    days = defaultdict(set)
+    for row in good:
+        if row["age"] > DAY:
+            days[row["occurred_at"].date(), row["place"]].add(bool(row.get("device_id")))
+    named = sum(True in held_ for held_ in days.values())
+    session = max((row.get("session_id") or "" for row in held), default="") or None
+    begins = [row for row in own if session and row.get("session_id") == session]
+    kind = None
+    by_hand = any(row["category"] == "interactive" for row in there)
+    if any(row.get("device_id") for row in there):
+        kind = None
+    elif session is None:
+        kind = "sessionless" if by_hand else None
+    elif begins:
+        begun = min(row["occurred_at"] for row in begins)
+        here = any(row["place"] == place for row in begins if row["occurred_at"] == begun)
+        if first - begun <= DAY:
+            kind = "begun_here" if here and by_hand else "begun_elsewhere" if there and not here else None
+        else:
+            kind = None if here else "carried"
+    return kind, there, begins, named, len(days)
+
+
+def entry_marks(rows, strange, handed):
+    """Unit to (state, bin, reason) of `sign_in.unknown_device`."""
+    network = _networks(rows)
+    units = defaultdict(list)
+    for row in members(rows):
+        units[row["cluster"]].append(row)
+    states = {row["unit"]: row["state"] for row in strange}
+    gone = {row["unit"] for row in handed if row["state"] == "fired"}
+    found = {}
+    for unit, held in units.items():
+        state = states.get(unit)
+        if state != "fired":
+            found[unit] = ("not_assessable", None, "short_history" if state == "not_assessable" else "usual_client")
+            continue
+        account = max((row["actor_key"] for row in held if row.get("actor_key")), default=None)
+        account = account or max(row.get("token_subject") or "" for row in held)
+        kind, there, begins, named, places = _entry_of(rows, held, account, network)
+        habit = "mostly" if named >= _MOSTLY * places else "partly" if named >= _PARTLY * places else None
+        asked = kind in {"begun_here", "carried", "sessionless"}
+        reasons = (
+            (held[0]["network"] in {"MS", "none"}, "no_own_address"),
+            (unit in gone, "handed_on"),
+            (not there and not begins, "no_sign_in"),
+            (asked and places < _PLACES, "short_history"),
+            (asked and habit is None, "no_device_habit"),
+        )
+        reason = next((name for holds, name in reasons if holds), None)
+        if reason:
+            found[unit] = ("not_assessable", None, reason)
+        elif kind is None:
+            found[unit] = ("quiet", None, None)
+        else:
+            found[unit] = ("fired", f"{kind}_{habit}" if kind in {"begun_here", "carried"} else kind, None)
+    return found

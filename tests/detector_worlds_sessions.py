@@ -234,3 +234,40 @@ class MarkedRunner:
 
 
 WANTED = schema.Table(name="wanted_units", row="one unit", columns=(schema.MARK.columns[0],))
+
+
+def add_entries(world):
+    """Accounts with days on which they sign in with a device or without, then a client that got in somewhere."""
+    _operators(world)
+    for scene in range(SCENES):
+        name, share = f"a{scene}@corp.example", world.pick(0.0, 0.3, 0.4, 0.9)
+        for day in range(world.pick(3, 7, 9, 9)):
+            for _ in range(world.pick(1, 1, 2)):
+                held = f"d{scene}" if world.generator.random() < share else world.pick(None, "")
+                at = START + dt.timedelta(days=day, minutes=world.count)
+                kind = world.pick("interactive", "non_interactive", "non_interactive", "audit_log")
+                shared = {"actor_key": name, "session_id": None, "category": kind, "succeeded": True}
+                _sign_in(world, scene, at, device_id=held, **shared, **_place(world, home=0.7))
+        for _ in range(world.pick(2, 3)):
+            _enter(world, scene, name, START + dt.timedelta(days=world.pick(10, 12)))
+
+
+def _enter(world, scene, name, at):
+    """A session that begins here, elsewhere, long before or without a record, and reads."""
+    session = world.pick(None, None, f"s{scene}", f"s{scene}", f"t{scene}")
+    where = world.pick({"client_ip": MICROSOFT, "ip_class": "microsoft"}, *[_place(world, home=0.1) for _ in range(9)])
+    began = dt.timedelta(seconds=world.pick(-60, 0, 60, 3600, 86_400, 86_401, 5 * 86_400, 5 * 86_400))
+    by_hand = {
+        "actor_key": name,
+        "category": world.pick("interactive", "interactive", "interactive", "non_interactive"),
+        "succeeded": True,
+    }
+    if world.generator.random() < 0.8:
+        place, device = world.pick(where, where, _place(world, home=0.5)), world.pick(None, None, "", "", "d9")
+        _sign_in(world, scene, at - began, **{**by_hand, "session_id": session, "device_id": device, **place})
+    if world.generator.random() < 0.6:
+        late = dt.timedelta(seconds=world.pick(-3601, -3600, 0, 0, 0, 3600, 86_400, 86_401))
+        device = world.pick(None, None, None, "", "", "", "d9")
+        _sign_in(world, scene, at - late, **{**by_hand, "session_id": None, "device_id": device, **where})
+    for _ in range(world.pick(1, 2)):
+        _read(world, scene, at, actor_key=name, session_id=session, **where)

@@ -53,3 +53,15 @@ def test_too_few_units_have_no_tail(sizes):
 
 def test_weights_that_are_all_alike_have_no_tail():
     assert tail_of([[0.0] * 5_000]) is None
+
+
+def test_the_tail_begins_only_where_weights_begin_to_thin_out():
+    generator = np.random.default_rng(7)
+    thin = np.concatenate([generator.exponential(0.2, 60) + 1.0, generator.uniform(0.0, 1.0, 140)])
+    usual = generator.uniform(-3.0, 0.0, 200_000)
+    tail = tail_of(
+        [np.concatenate([part, rest]) for part, rest in zip(np.split(thin, 4), np.split(usual, 4), strict=True)]
+    )
+    assert tail.beyond <= 70
+    assert tail.step_millibans < 400
+    assert tail.threshold(1e-6) < 1.0 + 0.2 * 25

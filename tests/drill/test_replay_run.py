@@ -1,6 +1,7 @@
 """A small campaign read as it arrived, judged by the hour, and told from its results."""
 
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -114,3 +115,13 @@ def test_results_stand_in_the_folder_as_they_were_returned(done):
     assert result.simulated
     assert sorted(path.name for path in output.iterdir()) == ["2023", "story.en.md", "story.json"]
     assert not output.with_name("small.part").exists()
+
+
+def test_inputs_stand_in_the_ledger_under_names_that_outlast_the_working_folder(done):
+    """Reports print them as the chain of custody; the folder is renamed when the replay is complete."""
+    place = place_of(done[0], 1)
+    with Store.open(Settings(store_dir=place.store)) as store:
+        paths = store.tables()["ledger"].select("path").to_pyarrow().column("path").to_pylist()
+
+    assert sorted(Path(each).as_posix() for each in paths) == ["collected/audit.jsonl", "collected/sign-ins.jsonl"]
+    assert all((place.root / each).exists() for each in paths)

@@ -28,6 +28,7 @@ from brokenseal.detectors import (
     token_provenance,
     transport_rule,
     two_hands,
+    unknown_device,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ WEIGHED: tuple[Detector, ...] = (
     stranger_client.DETECTOR,
     strange_volume.DETECTOR,
     session_handover.DETECTOR,
+    unknown_device.DETECTOR,
     open_door.DETECTOR,
 )
 """Detectors whose every answer needs a weight: alone they name every new telephone and every change of an

@@ -8,6 +8,7 @@ by halving what is left. `docs/replay.md` says what that rests on, and a test co
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 from dataclasses import dataclass
@@ -139,10 +140,9 @@ class Desk:
 
     def __init__(self, place: Place, *, now: dt.datetime) -> None:
         """Read what was collected, where it was not read yet, and know when each record came."""
-        settings = Settings(store_dir=place.store, threads=1)
         if not place.store.exists():
-            investigate.add_exports([place.collected / name for name in _files(place)], settings, now=now)
-        self._store = Store.open(settings)
+            _read(place, now=now)
+        self._store = Store.open(Settings(store_dir=place.store, threads=1))
         tables = self._store.tables()
         hours = _hours(tables["events"], place)
         self.hour_of: Mapping[str, int] = dict(
@@ -170,6 +170,14 @@ class Desk:
         # Held tables of detection are dropped when they are collected, which needs the connection.
         gc.collect()
         self._store.close()
+
+
+def _read(place: Place, *, now: dt.datetime) -> None:
+    """Read what was collected, under names that still hold when the folder is moved: reports print them."""
+    names = _files(place)
+    with contextlib.chdir(place.root):
+        settings = Settings(store_dir=place.store.relative_to(place.root), threads=1)
+        investigate.add_exports([place.collected.relative_to(place.root) / name for name in names], settings, now=now)
 
 
 def _files(place: Place) -> list[str]:

@@ -135,7 +135,7 @@ def build_devices(
     """Every device that the people of a tenant will have.
 
     Args:
-        parameters: Replacement rates.
+        parameters: Replacement rates, and how many of them are managed.
         humans: Their rows of `people.IDENTITY_DTYPE`.
         seed: Seed of the drill.
         tenant_no: Number of the tenant.
@@ -165,7 +165,7 @@ def build_devices(
     devices["from_day"] = starts[person, slot_of, generation]
     following = np.concatenate([starts, np.full((count, len(SLOTS), 1), people.ALWAYS, np.int32)], axis=2)
     devices["until_day"] = following[person, slot_of, generation + 1]
-    _kinds(devices, rng, count)
+    _kinds(devices, rng, count, managed_share=parameters.managed_share)
     return Devices(devices, first, starts, streams.hash_key(seed, "tenant", tenant_no, "device ids"))
 
 
@@ -175,7 +175,7 @@ def _insert(starts: npt.NDArray[np.int32], rows: npt.NDArray[np.int64], days: np
     starts[free, -1] = days[free]
 
 
-def _kinds(devices: npt.NDArray[Any], rng: np.random.Generator, count: int) -> None:
+def _kinds(devices: npt.NDArray[Any], rng: np.random.Generator, count: int, *, managed_share: float) -> None:
     person, slot = devices["identity_no"], devices["slot"]
     uniform = rng.random((len(devices), 8))
     # Computers: the company's choice mostly persists per person; phones: the maker does.
@@ -208,7 +208,7 @@ def _kinds(devices: npt.NDArray[Any], rng: np.random.Generator, count: int) -> N
     devices["client"] = np.choose(slot, (on_computer, on_phone, on_second))
     devices["lag"] = streams.pick(uniform[:, 5], (0.6, 0.27, 0.08, 0.03, 0.02))
     managed = np.where(slot == COMPUTER, 0.9, np.where(slot == PHONE, 0.6, 0.1))
-    is_managed = uniform[:, 6] < managed
+    is_managed = uniform[:, 6] < managed * managed_share
     joined = np.where(is_handheld, 1, np.where(taste[:, 0] < _CLOUD_JOINED, 2, 3))
     devices["trust"] = np.where(is_managed, joined, 0)
     devices["is_compliant"] = is_managed & (uniform[:, 7] < _COMPLIANT)

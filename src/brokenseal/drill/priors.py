@@ -107,6 +107,12 @@ QUANTITIES: Final = (
     _q("spray_per_day", "Failing sign-ins from the internet per 100 accounts and day", (0, 1000), "assumed", "log"),
     _q("non_interactive_missing", "Non-interactive sign-ins: 0 given, 1 in part, 2 not", (0, 2), "protocol", "whole"),
     _q("log_epoch_no", "Field set of the audit log: 0 of 2025, 1 of 2023, 2 of 2021", (0, 2), "protocol", "whole"),
+    _q(
+        "managed_share",
+        "Machines that the directory knows, as a share of 9 in 10 computers and 6 in 10 phones",
+        (0, 1),
+        "assumed",
+    ),
 )
 _BY_NAME: Final = {quantity.name: quantity for quantity in QUANTITIES}
 
@@ -158,6 +164,7 @@ class TenantParameters:
     spray_per_day: float
     non_interactive_missing: int
     log_epoch_no: int
+    managed_share: float
 
     @property
     def non_interactive(self) -> str:
@@ -226,6 +233,7 @@ _TRAIN: Final[dict[str, tuple[float, float]]] = {
     "spray_per_day": (2, 20),
     "non_interactive_missing": (0, 0),
     "log_epoch_no": (0, 0),
+    "managed_share": (1, 1),
 }
 _TEST: Final[dict[str, tuple[float, float]]] = {
     "mailboxes": (50, 5_000),
@@ -271,6 +279,7 @@ _TEST: Final[dict[str, tuple[float, float]]] = {
     "spray_per_day": (0.2, 200),
     "non_interactive_missing": (0, 2),
     "log_epoch_no": (0, 0),
+    "managed_share": (0.2, 1),
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
 
 from brokenseal.clusters import with_network
-from brokenseal.detectors import _places, session_handover, two_hands
+from brokenseal.detectors import _places, session_handover, two_hands, unknown_device
 from brokenseal.explanations.asked import Asked, Row, by_unit, read, rows_table, seconds, texts_table
 from brokenseal.explanations.values import Hand, SessionSide, Step
 from brokenseal.wording import phrase
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-DETECTORS: Final = (two_hands.ID, session_handover.ID)
+DETECTORS: Final = (two_hands.ID, session_handover.ID, unknown_device.ID)
 HANDS_SHOWN: Final = 5
 STEPS_SHOWN: Final = 14
 _STEPS_BEFORE: Final = 5
@@ -56,7 +57,34 @@ def session_sides(asked: Asked) -> dict[str, SessionSide]:
     records = _records(asked, shared)
     since = _since(asked, {one.account for one in shared})
     inside = _inside(asked)
-    return {one.unit: _side(one, records.get(one.unit, []), since, inside.get(one.unit, frozenset())) for one in shared}
+    habits = _habits(asked)
+    return {
+        one.unit: replace(
+            _side(one, records.get(one.unit, []), since, inside.get(one.unit, frozenset())),
+            places=habits.get(one.unit, _NO_HABIT).places,
+            device_places=habits.get(one.unit, _NO_HABIT).with_device,
+        )
+        for one in shared
+    }
+
+
+class _Habit(NamedTuple):
+    """At how many places an account had signed in, and at how many of them with a device."""
+
+    places: int | None
+    with_device: int | None
+
+
+_NO_HABIT: Final = _Habit(None, None)
+
+
+def _habits(asked: Asked) -> dict[str, _Habit]:
+    """Units that came in without a device, with the habit of their account."""
+    wanted = asked.fired(unknown_device.ID)
+    if not wanted:
+        return {}
+    rows = read(unknown_device.entries(asked.tables))
+    return {row["unit"]: _Habit(row["places"], row["named"]) for row in rows if row["unit"] in wanted}
 
 
 def _shared(asked: Asked, clusters: Sequence[Row]) -> list[_Shared]:

@@ -351,6 +351,8 @@ class SessionSide:
         session_id: What the hands share; None where it is only a token.
         shared_token_ids: Token ids that more than one hand used.
         steps: Those around the unit's beginning where there are too many.
+        places: Networks on days at which the account had signed in before; None where nobody asked for devices.
+        device_places: Those of them at which a sign-in named a device.
     """
 
     session_id: str | None
@@ -361,6 +363,8 @@ class SessionSide:
     steps: tuple[Step, ...]
     n_steps: int
     refutes: Phrase
+    places: int | None = None
+    device_places: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,14 @@ def session_parts(side: SessionSide, lang: str) -> Iterator[RenderableType]:
     agents = {agent: number for number, agent in enumerate(_agents(side), start=1)}
     yield title(phrase("Is the session in two hands?"), lang)
     yield facts((("session_id", log(side.session_id, lang)), ("account", log(side.account, lang))))
+    if side.places is not None:
+        said = phrase(
+            "From the unit's network no sign-in names a device; before, sign-ins did at {named} of {places} places "
+            "(networks on days)",
+            named=side.device_places,
+            places=side.places,
+        )
+        yield line(said, lang)
     for token_id in side.shared_token_ids:
         yield line(phrase("More than one hand used the token {token_id}", token_id=token_id), lang)
     for hand in side.hands:
