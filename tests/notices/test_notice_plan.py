@@ -12,7 +12,7 @@ from brokenseal.notices.blocks import Bullets, Heading, Paragraph, Table, as_htm
 from brokenseal.notices.plan import only_cases, plan_from_json, plan_hash, plan_notices, plan_to_json
 from brokenseal.notices.screens import plan_text
 from brokenseal.wording import phrase
-from notices.victims import SETTINGS, Box, case, contact, document, many, organisation
+from notices.victims import SETTINGS, Box, case, contact, document, exposure, finding, many, organisation, owner
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_plan_is_read_back_as_it_was_written(plan):
     [
         lambda whole: whole["plan"]["notices"][0]["letters"][0].update(subject="x"),
         lambda whole: whole["plan"]["notices"][0]["letters"][0]["contact"].update(address="x@evil.example"),
-        lambda whole: whole["plan"].update(approvals=0, format=2),
+        lambda whole: whole["plan"].update(format=1),
         lambda whole: whole["plan"]["notices"].pop(),
         lambda whole: whole.update(hash="0" * 64),
         lambda whole: whole.pop("hash"),
@@ -122,6 +122,38 @@ def test_only_the_cases_that_were_asked_for_are_told():
     assert only_cases([found], []) == (found,)
     with pytest.raises(UsageError, match="case-"):
         only_cases([found], ["case-x"])
+
+
+def consent(box, **values):
+    """A case of an application that may read any mailbox: no mailbox is named, and no record shows reading."""
+    wide = exposure([], [], wide=["door_unlogged"])
+    found = dataclasses.replace(finding([box], [box]), mailboxes=(), objects=("Ember CRM",))
+    case_values = {"mailboxes": (), "findings": (found,), "exposure": wide, **values}
+    return dataclasses.replace(case(1, [box]), **case_values)
+
+
+def test_a_case_that_names_no_mailbox_is_told_to_the_organisation_of_the_store():
+    box = Box(1, "a.example")
+    parties = [organisation("A", ["a.example"]), organisation("B", ["b.example"]), owner(box)]
+    plan = plan_notices([document([consent(box)], boxes=[box])], parties, SETTINGS)
+    (notice,) = plan.notices
+    text = " ".join(notice.letters[0].text.split())
+
+    assert notice.victim == "A"
+    assert "No mailbox in particular is concerned. It is about: Ember CRM." in text
+    assert f"Accounts of your organisation in whose name it was done: {box.name}." in text
+    assert "Somebody was given the right to read any mailbox of the organisation" in text
+    assert plan.not_told == ()
+
+
+def test_a_case_that_names_no_mailbox_and_has_no_holder_is_told_to_nobody_and_named():
+    boxes = [Box(1, "a.example"), Box(2, "b.example")]
+    several = document([consent(boxes[0])], boxes=boxes, tenants=("t1", "t2"))
+    for found, covers in ((several, "a.example"), (document([consent(boxes[0])], boxes=boxes[:1]), "c.example")):
+        plan = plan_notices([found], [organisation("A", [covers])], SETTINGS)
+
+        assert plan.notices == ()
+        assert ("case-000000000001", "no_holder") in {(line.subject, line.reason) for line in plan.not_told}
 
 
 def test_real_and_simulated_logs_are_never_told_of_together():

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import signal
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brokenseal.cli.options import AsJson, Exit, Lang, Language, settings_of
+from brokenseal.cli._notify_input import (
+    Tls,
+    approvers_of,
+    date_of,
+    documents_of,
+    first_line,
+    given,
+    indicated_of,
+    ledger_of,
+    moment_of,
+    plan_of,
+    relay_of,
+    signer_of,
+    time_of,
+)
+from brokenseal.cli.options import AsJson, Exit, Lang, Language
 from brokenseal.cli.output import emit, note, now, write
 from brokenseal.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from brokenseal.model import CaseDocument
-    from brokenseal.notices.carriers import Carrier, Relay
-    from brokenseal.notices.certificates import SigningKey
-    from brokenseal.notices.values import NoticePlan
+    from brokenseal.notices.carriers import Carrier
 
 notify_app = typer.Typer(
     name="notify",
@@ -30,14 +40,6 @@ notify_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-
-class Tls(StrEnum):
-    """How the connection to the relay is protected."""
-
-    STARTTLS = "starttls"
-    TLS = "tls"
-    NONE = "none"
 
 
 PlanFile = Annotated[Path, typer.Option("--plan", metavar="FILE", help="A plan that `notify plan` wrote.")]
@@ -103,6 +105,14 @@ def plan(
     case: Annotated[
         list[str] | None, typer.Option("--case", metavar="ID", help="Only this case; may be repeated.")
     ] = None,
+    indicators: Annotated[
+        Path | None,
+        typer.Option("--indicators", metavar="FILE", help="CSV of what is known from elsewhere; see docs/notices.md."),
+    ] = None,
+    because: Annotated[
+        str, typer.Option("--because", metavar="TEXT", help="How it is known, as readers see it; with --indicators.")
+    ] = "",
+    because_fr: Annotated[str, typer.Option("--because-fr", metavar="TEXT", help="The same in French.")] = "",
     directory: Annotated[
         Path | None,
         typer.Option("--directory", metavar="FILE", help="CSV of the tenant's users: owners that the list lacks."),
@@ -135,17 +145,20 @@ def plan(
     from brokenseal.notices.codes import read_key
     from brokenseal.notices.contacts import read_contacts, smtp_address
     from brokenseal.notices.directory import read_directory
+    from brokenseal.notices.indicated_shares import mailboxes_of
     from brokenseal.notices.plan import PlanSettings, only_cases, plan_hash, plan_notices, plan_to_json
     from brokenseal.notices.screens import plan_summary, plan_text
     from brokenseal.notices.shares import victims_of
     from brokenseal.notices.values import Sender
     from brokenseal.reports._escape import visible
 
-    moment = _moment(at)
-    documents = only_cases(_documents(document, store), case or ())
+    moment = moment_of(at)
+    documents = only_cases(documents_of(document, store), case or ())
     parties = read_contacts(contacts, now=moment)
+    indicated = indicated_of(indicators, because, documents, store, parties)
     if directory is not None:
         read = {mailbox for each in documents for mailbox in victims_of(each)}
+        read |= {mailbox for each in indicated for mailbox in mailboxes_of(each)}
         parties = (*parties, *read_directory(directory, read, parties))
     address = smtp_address(sender, place="--from")
     settings = PlanSettings(
@@ -153,11 +166,12 @@ def plan(
         key=read_key(key or output.with_name("notices.key")),
         made_at=moment,
         approvals=approvals,
-        approvers=_approvers(approver or (), approvals),
+        approvers=approvers_of(approver or (), approvals),
         escalate_days=escalate_days,
         round=round_no,
+        because={"en": visible(because), "fr": visible(because_fr)},
     )
-    made = plan_notices(documents, parties, settings)
+    made = plan_notices(documents, parties, settings, indicated)
     write(output, plan_to_json(made))
     # It holds what every victim is told.
     output.chmod(0o600)
@@ -166,7 +180,7 @@ def plan(
     else:
         print(plan_text(made, in_full=show), end="")
     note(f"{output}: {len(made.notices)} notice(s) planned, nothing sent; hash {plan_hash(made)}")
-    if any(line.reason == "no_contact" for line in made.not_told):
+    if any(line.reason in {"no_contact", "no_holder", "no_logs"} for line in made.not_told):
         raise typer.Exit(Exit.INCOMPLETE)
 
 
@@ -189,7 +203,7 @@ def approve(
     from brokenseal.notices.approvals import approvers, sign
     from brokenseal.notices.sending_ledger import opened
 
-    chosen = _plan(plan_file, plan_hash)
+    chosen = plan_of(plan_file, plan_hash)
     who = " ".join(name.split())
     if not who:
         raise UsageError(place="--as", value=name, expected="a name")
@@ -197,9 +211,9 @@ def approve(
         raise UsageError(
             place="--key", value=key, expected="--key where the plan names keys (--approver), and only there"
         )
-    password = None if key_password_file is None else _first_line(key_password_file)
+    password = None if key_password_file is None else first_line(key_password_file)
     signature = "" if key is None else sign(chosen, key, password)
-    with opened(_ledger(plan_file, ledger)) as lines:
+    with opened(ledger_of(plan_file, ledger)) as lines:
         before = approvers(chosen, lines.entries)
         if (signature and any(entry.source == signature for entry in lines.entries)) or who.casefold() in before:
             raise UsageError(place="--as", value=who, expected="somebody who has not approved this plan yet")
@@ -253,24 +267,24 @@ def send(
     from brokenseal.notices.sending import send as send_letters
     from brokenseal.notices.sending_ledger import opened, read_entries
 
-    chosen = _plan(plan_file, plan_hash)
-    place = _ledger(plan_file, ledger)
+    chosen = plan_of(plan_file, plan_hash)
+    place = ledger_of(plan_file, ledger)
     if (smtp is None) == (eml is None):
         raise UsageError(place="notify send", value=None, expected="either --smtp HOST:PORT or --eml DIR")
-    relay = None if smtp is None else _relay(smtp, tls, user, password_file, authorities)
-    signer = _signer(sign_certificate, sign_key, sign_password_file, at)
+    relay = None if smtp is None else relay_of(smtp, tls, user, password_file, authorities)
+    signer = signer_of(sign_certificate, sign_key, sign_password_file, at)
     if not really:
-        print(due_text(chosen, read_entries(place), now=_moment(at), escalate=escalate), end="")
+        print(due_text(chosen, read_entries(place), now=moment_of(at), escalate=escalate), end="")
         note("nothing was sent: --really is missing")
         return
     with opened(place) as lines, between_letters() as is_stopped, contextlib.ExitStack() as stack:
-        carrier: Carrier = FolderCarrier(eml) if eml is not None else stack.enter_context(SmtpCarrier(_given(relay)))
+        carrier: Carrier = FolderCarrier(eml) if eml is not None else stack.enter_context(SmtpCarrier(given(relay)))
         done = send_letters(
             chosen,
             lines,
             carrier,
             taken="sent" if eml is None else "written",
-            now=lambda: _moment(at),
+            now=lambda: moment_of(at),
             signer=signer,
             escalate=escalate,
             resend=resend or (),
@@ -303,9 +317,9 @@ def status(
     from brokenseal.notices.sending_ledger import opened, read_entries
     from brokenseal.notices.status import statuses
 
-    chosen = _plan(plan_file, None)
-    place = _ledger(plan_file, ledger)
-    moment = _moment(at)
+    chosen = plan_of(plan_file, None)
+    place = ledger_of(plan_file, ledger)
+    moment = moment_of(at)
     for each in read or ():
         with opened(place) as lines:
             taken = take_answers(chosen, lines, each, now=moment)
@@ -343,133 +357,16 @@ def clock(
     """List the deadlines that the facts may start, with assumptions and sources. Not legal advice."""
     from brokenseal import legal_clock
 
-    (found,) = _documents([document] if document else None, [store] if store else None)
+    (found,) = documents_of([document] if document else None, [store] if store else None)
     facts = legal_clock.facts_of(
         found,
-        now=_moment(at),
-        aware_at=None if aware is None else _time(aware, "--aware"),
-        material_on=None if material is None else _date(material, "--material"),
-        notified_at=None if notified is None else _time(notified, "--notified"),
+        now=moment_of(at),
+        aware_at=None if aware is None else time_of(aware, "--aware"),
+        material_on=None if material is None else date_of(material, "--material"),
+        notified_at=None if notified is None else time_of(notified, "--notified"),
     )
     listed = legal_clock.deadlines(facts)
     if as_json:
         emit(legal_clock.Clock(facts=facts, deadlines=listed))
     else:
         print(legal_clock.clock_text(facts, listed, lang.value), end="")
-
-
-# ---------------------------------------------------------------- arguments
-
-
-def _documents(documents: list[Path] | None, stores: list[Path] | None) -> list[CaseDocument]:
-    if bool(documents) == bool(stores):
-        raise UsageError(place="notify", value=None, expected="either --document FILE or --store DIR")
-    if stores:
-        from brokenseal import investigate as path
-        from brokenseal.store import Store
-
-        return [path.document_of(Store.open(settings_of(each)), tell=note) for each in stores]
-    return [_document(each) for each in documents or ()]
-
-
-def _approvers(paths: Sequence[Path], approvals: int) -> tuple[str, ...]:
-    from brokenseal.notices.approvals import read_approver
-
-    keys = tuple(read_approver(path) for path in paths)
-    if keys and not 0 < approvals <= len(set(keys)):
-        raise UsageError(
-            place="--approvals", value=approvals, expected=f"1 to {len(set(keys))}, the number of --approver"
-        )
-    return keys
-
-
-def _document(path: Path) -> CaseDocument:
-    import msgspec
-
-    from brokenseal.reports.json_document import document_from_json
-
-    try:
-        return document_from_json(path.read_bytes())
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as err:
-        raise UsageError(place=f"--document {path}", value=err, expected="a report in JSON") from err
-
-
-def _plan(path: Path, expected: str | None) -> NoticePlan:
-    from brokenseal.notices.plan import plan_from_json, plan_hash
-
-    try:
-        content = path.read_bytes()
-    except OSError as err:
-        raise UsageError(place=f"--plan {path}", value=err.strerror or err, expected="a plan that can be read") from err
-    found = plan_from_json(content, place=f"--plan {path}")
-    if expected is not None and expected.lower() != plan_hash(found):
-        raise UsageError(place="--hash", value=expected, expected=f"the hash of this plan, {plan_hash(found)}")
-    return found
-
-
-def _ledger(plan_file: Path, ledger: Path | None) -> Path:
-    return ledger or plan_file.with_name("notices.ledger.jsonl")
-
-
-def _moment(text: str | None) -> dt.datetime:
-    return now() if text is None else _time(text, "--now")
-
-
-def _time(text: str, option: str) -> dt.datetime:
-    try:
-        found = dt.datetime.fromisoformat(text)
-        return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
-    except (ValueError, OverflowError) as err:
-        raise UsageError(place=option, value=text, expected="an ISO 8601 time, e.g. 2026-06-27T09:30:00Z") from err
-
-
-def _date(text: str, option: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(text)
-    except ValueError as err:
-        raise UsageError(place=option, value=text, expected="a date, e.g. 2026-06-27") from err
-
-
-def _given(relay: Relay | None) -> Relay:
-    assert relay is not None, "either a relay or a folder was asked for"
-    return relay
-
-
-def _relay(text: str, tls: Tls, user: str | None, password_file: Path | None, authorities: Path | None) -> Relay:
-    from brokenseal.notices.carriers import Relay, check_relay
-
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:  # noqa: PLR2004
-        raise UsageError(place="--smtp", value=text, expected="HOST:PORT, e.g. smtp.contoso.example:587")
-    if (user is None) != (password_file is None):
-        raise UsageError(place="--user", value=user, expected="--user and --password-file together")
-    relay = Relay(
-        host=host.strip("[]"),
-        port=int(port),
-        security=tls.value,
-        user=user,
-        password=None if password_file is None else _first_line(password_file).decode("utf-8", "surrogateescape"),
-        authorities=authorities,
-    )
-    check_relay(relay)
-    return relay
-
-
-def _first_line(path: Path) -> bytes:
-    try:
-        return path.read_bytes().splitlines()[0]
-    except (OSError, IndexError) as err:
-        raise UsageError(place=str(path), value=err, expected="a readable file with a line of text") from err
-
-
-def _signer(
-    certificate: Path | None, key: Path | None, password_file: Path | None, at: str | None
-) -> SigningKey | None:
-    if (certificate is None) != (key is None):
-        raise UsageError(place="--sign-cert", value=certificate, expected="--sign-cert and --sign-key together")
-    if certificate is None or key is None:
-        return None
-    from brokenseal.notices.certificates import signing_key
-
-    password = None if password_file is None else _first_line(password_file)
-    return signing_key(certificate, key, password, now=_moment(at))

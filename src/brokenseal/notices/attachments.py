@@ -14,7 +14,7 @@ from brokenseal.wording import phrase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from brokenseal.notices.shares import Share
+    from brokenseal.notices.share_values import Share
     from brokenseal.reports._columns import Cell, Column
 
 _KIND = col("kind", phrase("Kind"), "word")
@@ -22,6 +22,7 @@ _REASON = col("reason", phrase("Reason"), "word")
 _INCIDENT = col("incident", phrase("Incident"), "number")
 _INDICATOR_KIND = col("indicator", phrase("Indicator"), "code")
 _VALUE = col("value", phrase("Value"), "text")
+_UNSEEN = phrase("Not in the logs that we saw")
 _SIMULATED = col("simulated", phrase("Simulated"), "text")
 # The owner of a mailbox has no use for identifiers of records and sessions.
 _NOT_FOR_OWNERS = frozenset(("sessions", "event_ids"))
@@ -29,7 +30,10 @@ _NOT_FOR_OWNERS = frozenset(("sessions", "event_ids"))
 
 def attachments_of(share: Share, lang: str) -> tuple[Attachment, ...]:
     """The files for one victim in one language; names of columns are the same in every language."""
-    files = [Attachment(name="messages.csv", media_type="text/csv", content=_text(_messages(share), lang))]
+    files = []
+    # A list of nothing would be read as "nothing was read".
+    if any(not each.is_indicated or each.messages or each.possible_messages for each in share.incidents):
+        files.append(Attachment(name="messages.csv", media_type="text/csv", content=_text(_messages(share), lang)))
     if share.party.kind == "owner":
         return tuple(files)
     files.append(Attachment(name="indicators.csv", media_type="text/csv", content=_text(_indicators(share), lang)))
@@ -82,9 +86,9 @@ def _indicators(share: Share) -> ReportTable:
                 number,
                 each.kind,
                 each.value,
-                _words.KIND["certain" if each.certain else "possible"],
-                each.first_at,
-                each.last_at,
+                _words.KIND["certain" if each.certain else "possible"] if each.is_seen else _UNSEEN,
+                each.first_at if each.is_seen else None,
+                each.last_at if each.is_seen else None,
                 *mark,
             )
             for number, incident in enumerate(share.incidents, start=1)

@@ -95,7 +95,7 @@ def _party(row: dict[str, str | None], *, place: str, folder: Path, now: dt.date
         certificate=encryption_certificate(folder / values["certificate"], now=now) if values["certificate"] else None,
     )
     if values["organisation"]:
-        covers = tuple(sorted({_territory(text, place=place) for text in values["covers"].split()}))
+        covers = tuple(sorted({territory(text, place=place) for text in values["covers"].split()}))
         if not covers:
             raise UsageError(place=f"{place}, covers", value="", expected="a domain or a tenant id")
         name = visible(values["organisation"])[:_NAME_LIMIT]
@@ -119,7 +119,12 @@ def _order(text: str, *, place: str) -> int:
     return int(text)
 
 
-def _territory(text: str, *, place: str) -> str:
+def territory(text: str, *, place: str) -> str:
+    """A domain or a tenant id, folded.
+
+    Raises:
+        UsageError: It is neither.
+    """
     folded = (fold(text) or "").rstrip(".")
     if _TENANT.match(folded) or ("." in folded and all(_LABEL.match(label) for label in folded.split("."))):
         return folded

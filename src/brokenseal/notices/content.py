@@ -11,7 +11,7 @@ from brokenseal.wording import Phrase, phrase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from brokenseal.notices.shares import Incident, Share, Span
+    from brokenseal.notices.share_values import Incident, Share, Span
     from brokenseal.notices.values import Sender
 
 _SPANS_LISTED = 20
@@ -55,7 +55,13 @@ def subject_of(share: Share) -> Phrase:
 
 
 def body_of(
-    share: Share, sender: Sender, code: str, files: tuple[str, ...], *, before: str | None = None
+    share: Share,
+    sender: Sender,
+    code: str,
+    files: tuple[str, ...],
+    *,
+    before: str | None = None,
+    because: str = "",
 ) -> tuple[Block, ...]:
     """The letter.
 
@@ -65,9 +71,11 @@ def body_of(
         code: What the reader answers with.
         files: Names of the attachments.
         before: Address of the contact that was written to before this one.
+        because: How what is known from elsewhere is known, in the reader's language.
     """
     return (
         *_opening(share, sender, before),
+        *_known(share, because),
         *_read(share),
         *_assumed(share),
         *_unknown(share),
@@ -86,25 +94,79 @@ def _opening(share: Share, sender: Sender, before: str | None) -> Iterator[Block
             is_strong=True,
         )
     if share.party.kind == "owner":
+        said = _OWNER_JUDGED if _judged(share) else _OWNER_INDICATED
+        values = {"sender": sender.name, "mailbox": share.party.name}
+    else:
+        said = _ORGANISATION_JUDGED if _judged(share) else _ORGANISATION_INDICATED
+        values = {"sender": sender.name, "organisation": share.party.name}
+    yield Paragraph(text=Phrase(template=said.template, values=values))
+
+
+_OWNER_JUDGED = phrase(
+    "{sender} writes to you about the mailbox {mailbox}. Audit logs of Microsoft 365 look as if somebody "
+    "had read mail in it without permission. This letter tells what the records of your mailbox show, and "
+    "nothing about anybody else."
+)
+_OWNER_INDICATED = phrase(
+    "{sender} writes to you about the mailbox {mailbox}. What we know of an intruder from elsewhere concerns it: "
+    "somebody may have read mail in it without permission. This letter tells what we know, what the records of your "
+    "mailbox show of it, and nothing about anybody else."
+)
+_ORGANISATION_JUDGED = phrase(
+    "{sender} writes to {organisation}. Audit logs of Microsoft 365 look as if somebody had read mail of "
+    "your organisation without permission. This letter tells what the records of your mailboxes show, and "
+    "nothing about anybody else."
+)
+_ORGANISATION_INDICATED = phrase(
+    "{sender} writes to {organisation}. What we know of an intruder from elsewhere concerns you: somebody may have "
+    "read mail of your organisation without permission. This letter tells what we know, what the records of your "
+    "mailboxes show of it, and nothing about anybody else."
+)
+
+
+def _judged(share: Share) -> bool:
+    return any(not incident.is_indicated for incident in share.incidents)
+
+
+# ---------------------------------------------------------------- what is known from elsewhere
+
+
+def _known(share: Share, because: str) -> Iterator[Block]:
+    indicated = [incident for incident in share.incidents if incident.is_indicated]
+    if not indicated:
+        return
+    yield Heading(text=phrase("What we know from elsewhere"))
+    if because:
+        yield Paragraph(text=Phrase(template="{text}", values={"text": because}), is_strong=True)
+    targets = [target for incident in indicated for target in incident.targets]
+    named = [target for target in targets if target.mailbox is not None]
+    if named:
+        yield Table(
+            titles=(
+                phrase("Mailbox that was a target"),
+                phrase("Known from (UTC)"),
+                phrase("Known until (UTC)"),
+            ),
+            rows=tuple((each.mailbox, each.first_at, each.last_at) for each in named[:_MAILBOXES_LISTED]),
+        )
+        if len(named) > _MAILBOXES_LISTED:
+            yield Paragraph(text=phrase("And {n} more mailbox(es).", n=len(named) - _MAILBOXES_LISTED))
+    elif targets:
         yield Paragraph(
-            text=phrase(
-                "{sender} writes to you about the mailbox {mailbox}. Audit logs of Microsoft 365 look as if somebody "
-                "had read mail in it without permission. This letter tells what the records of your mailbox show, and "
-                "nothing about anybody else.",
-                sender=sender.name,
-                mailbox=share.party.name,
-            )
+            text=phrase("Your organisation was a target. Which of its mailboxes were, we do not know from there.")
         )
     else:
         yield Paragraph(
-            text=phrase(
-                "{sender} writes to {organisation}. Audit logs of Microsoft 365 look as if somebody had read mail of "
-                "your organisation without permission. This letter tells what the records of your mailboxes show, and "
-                "nothing about anybody else.",
-                sender=sender.name,
-                organisation=share.party.name,
-            )
+            text=phrase("That you were a target is not known from there: records of yours carry what is known.")
         )
+    if any(incident.mailboxes for incident in indicated):
+        yield Paragraph(text=_BY_INDICATOR)
+
+
+_BY_INDICATOR = phrase(
+    "Reading is listed below as “by indicator” where its records carry what we know, such as an address. That is not a "
+    "judgement of your logs."
+)
 
 
 # ---------------------------------------------------------------- what was read, and when
@@ -115,13 +177,16 @@ def _read(share: Share) -> Iterator[Block]:
     several = len(share.incidents) > 1
     for number, incident in enumerate(share.incidents, start=1):
         if several:
-            yield Paragraph(
-                text=phrase("Incident {number} of {n}", number=number, n=len(share.incidents)), is_strong=True
-            )
+            said = _INDICATED_OF if incident.is_indicated else _INCIDENT_OF
+            values = {"number": number, "n": len(share.incidents)}
+            yield Paragraph(text=Phrase(template=said.template, values=values), is_strong=True)
+        elif incident.is_indicated and incident.mailboxes:
+            yield Paragraph(text=phrase("By indicator"), is_strong=True)
         yield from _incident(incident, share)
     if several:
         yield Paragraph(text=phrase("The same message may stand under more than one incident."))
-    yield Bullets(items=_KINDS)
+    if any(incident.mailboxes for incident in share.incidents):
+        yield Bullets(items=_KINDS)
     if share.logs_from and share.logs_to:
         yield Paragraph(
             text=phrase(
@@ -132,6 +197,8 @@ def _read(share: Share) -> Iterator[Block]:
         )
 
 
+_INCIDENT_OF = phrase("Incident {number} of {n}")
+_INDICATED_OF = phrase("Incident {number} of {n}, by indicator")
 _KINDS = (
     phrase("Certain: records list these messages. They were read."),
     phrase(
@@ -171,16 +238,18 @@ def _incident(incident: Incident, share: Share) -> Iterator[Block]:
         )
         if len(incident.mailboxes) > len(listed):
             yield Paragraph(text=phrase("And {n} more mailbox(es).", n=len(incident.mailboxes) - len(listed)))
-    for mailbox in incident.untouched[:_MAILBOXES_LISTED]:
+    yield from _untouched(incident)
+    if incident.objects:
         yield Paragraph(
-            text=phrase("The mailbox {mailbox} is concerned as well; no record shows reading in it.", mailbox=mailbox)
+            text=phrase(
+                "No mailbox in particular is concerned. It is about: {objects}.", objects=_some(incident.objects)
+            )
         )
     if incident.accounts:
         yield Paragraph(
             text=phrase(
                 "Accounts of your organisation in whose name it was done: {accounts}.",
-                accounts=", ".join(incident.accounts[:_ACCOUNTS_LISTED])
-                + (" …" if len(incident.accounts) > _ACCOUNTS_LISTED else ""),
+                accounts=_some(incident.accounts),
             )
         )
     certain = sum(box.certain for box in incident.mailboxes)
@@ -201,15 +270,48 @@ def _incident(incident: Incident, share: Share) -> Iterator[Block]:
             )
 
 
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_ACCOUNTS_LISTED]) + (" …" if len(names) > _ACCOUNTS_LISTED else "")
+
+
+def _untouched(incident: Incident) -> Iterator[Block]:
+    if incident.is_indicated and not incident.has_reading:
+        yield Paragraph(text=_NO_READING, is_strong=True)
+        return
+    unlogged = {span.mailbox for span in incident.spans if span.reason == "no_mail_access_log"}
+    for mailbox in incident.untouched[:_MAILBOXES_LISTED]:
+        if mailbox in unlogged:
+            said = _SPAN_MEANS["no_mail_access_log"]
+        elif incident.is_indicated:
+            said = _TARGET_UNTOUCHED
+        else:
+            said = _CONCERNED_UNTOUCHED
+        yield Paragraph(text=Phrase(template=said.template, values={"mailbox": mailbox}))
+
+
+_NO_READING = phrase(
+    "Your logs cannot tell what was read: they hold no record of reading mail at all, of anybody. Take it that "
+    "everything in the mailboxes that were targets may have been read."
+)
+_CONCERNED_UNTOUCHED = phrase("The mailbox {mailbox} is concerned as well; no record shows reading in it.")
+_TARGET_UNTOUCHED = phrase(
+    "The mailbox {mailbox} was a target; no record of reading in it carries what we know of the intruder. That does "
+    "not mean that it was not read."
+)
+
+
 # ---------------------------------------------------------------- assumed, unknown
 
 
 def _assumed(share: Share) -> Iterator[Block]:
     yield Heading(text=phrase("What is assumed"))
+    indicated = [incident for incident in share.incidents if incident.is_indicated]
+    has_reading = any(incident.mailboxes for incident in share.incidents)
     items = (
-        phrase("That the reading was not permitted is a judgement. The records show that it happened, not who did it."),
-        phrase("A message that a record of reading lists counts as read, whether or not somebody looked at it."),
-        phrase("A folder that a program synchronised counts as possibly read, with all that stood in it."),
+        *((_IS_A_JUDGEMENT,) if _judged(share) else ()),
+        *((_IS_KNOWN,) if any(incident.targets for incident in indicated) else ()),
+        *((_IS_THE_INTRUDERS,) if any(incident.mailboxes for incident in indicated) else ()),
+        *(_COUNTS_AS_READ if has_reading or not indicated else ()),
         phrase("All times are those of the service, in UTC."),
     )
     judged = [
@@ -223,6 +325,20 @@ def _assumed(share: Share) -> Iterator[Block]:
             titles=(phrase("That it was an intrusion is"), phrase("Confidence in that judgement")),
             rows=tuple(judged),
         )
+
+
+_IS_A_JUDGEMENT = phrase(
+    "That the reading was not permitted is a judgement. The records show that it happened, not who did it."
+)
+_IS_KNOWN = phrase("That you were a target rests on what we know from elsewhere, and not on your logs.")
+_IS_THE_INTRUDERS = phrase(
+    "That reading by indicator was the intruder's rests on what we know from elsewhere. Your own people may have used "
+    "the same address or program."
+)
+_COUNTS_AS_READ = (
+    phrase("A message that a record of reading lists counts as read, whether or not somebody looked at it."),
+    phrase("A folder that a program synchronised counts as possibly read, with all that stood in it."),
+)
 
 
 def _unknown(share: Share) -> Iterator[Block]:
@@ -308,17 +424,29 @@ def _to_do(share: Share, files: tuple[str, ...]) -> Iterator[Block]:
         yield Bullets(
             items=(
                 phrase("Keep your logs: export the audit log and the sign-in logs of this time before they expire."),
-                phrase("Follow the attached hunting guide in your own logs; they may show more than ours."),
+                *((_HUNT,) if "hunting-guide.md" in files else ()),
                 phrase("End the sessions of the accounts and applications concerned, and make them sign in again."),
                 phrase(
                     "Look for what lasts: inbox rules, forwarding, delegates, consents, credentials of applications."
                 ),
                 phrase("Tell the people whose mailboxes are listed, by another way than these mailboxes."),
+                *((_RECORD_READING,) if _lacks_reading(share) else ()),
                 phrase("Ask your counsel which duties to report begin now; some run from the hour of knowing."),
             )
         )
     if files:
         yield Paragraph(text=phrase("Attached: {files}.", files=", ".join(files)))
+
+
+_HUNT = phrase("Follow the attached hunting guide in your own logs; they may show more than ours.")
+_RECORD_READING = phrase(
+    "Have reading recorded from now on: the audit log takes MailItemsAccessed where licence and settings of a mailbox "
+    "allow it. What was not recorded cannot be had later."
+)
+
+
+def _lacks_reading(share: Share) -> bool:
+    return any(span.reason == "no_mail_access_log" for incident in share.incidents for span in incident.spans)
 
 
 def _whom_to_ask(sender: Sender, code: str) -> Iterator[Block]:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from brokenseal.notices.blocks import words
 from brokenseal.reports import _words
 from brokenseal.reports._escape import visible
-from brokenseal.wording import phrase
+from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from brokenseal.notices.shares import Indicator, Share
-    from brokenseal.wording import Phrase
+    from brokenseal.notices.share_values import Indicator, Share
 
 Values: TypeAlias = dict[str, tuple[str, ...]]
 Span: TypeAlias = tuple[dt.datetime, dt.datetime]
@@ -61,7 +60,9 @@ def values_of(share: Share) -> tuple[Values, int]:
     left_out = 0
     for kind, indicators in found.items():
         certain = [each for each in indicators if each.certain]
-        values = sorted({each.value for each in certain or indicators})
+        # What is known from elsewhere is looked for whether or not our records show it.
+        unseen = [each for each in indicators if not each.is_seen]
+        values = sorted({each.value for each in ([*certain, *unseen] if certain else indicators)})
         usable = [value for value in values if quotable(value)][:_VALUES_LISTED]
         left_out += len(values) - len(usable)
         chosen[kind] = tuple(
@@ -104,21 +105,13 @@ def _lines(
     def said(sentence: Phrase) -> str:
         return words(sentence, lang)
 
+    about = _KNOWN_AND_OWN if any(incident.is_indicated for incident in share.incidents) else _OWN
     yield "# " + said(phrase("Hunting guide for your own logs"))
     if share.simulated:
         yield from ("", f"**{said(_words.SIMULATED)}**")
     yield from (
         "",
-        said(
-            phrase(
-                "The queries look for the same programs, addresses, sessions and tokens in your own logs, from "
-                "{first_at} to {last_at}, a day more on either side than our records. Every value is from records of "
-                "your own mailboxes. Addresses and programs may be used by your own people as well: a hit is a "
-                "question, not an answer.",
-                first_at=span[0],
-                last_at=span[1],
-            )
-        ),
+        said(Phrase(template=about.template, values={"first_at": span[0], "last_at": span[1]})),
     )
     if left_out:
         sentence = phrase(
@@ -154,6 +147,19 @@ def _lines(
         ),
         "- " + said(phrase("Sign-ins with these sessions: none at all may mean that tokens were stolen or forged.")),
     )
+
+
+_OWN = phrase(
+    "The queries look for the same programs, addresses, sessions and tokens in your own logs, from {first_at} to "
+    "{last_at}, a day more on either side than our records. Every value is from records of your own mailboxes. "
+    "Addresses and programs may be used by your own people as well: a hit is a question, not an answer."
+)
+_KNOWN_AND_OWN = phrase(
+    "The queries look for programs, addresses, sessions and tokens in your own logs, from {first_at} to {last_at}, a "
+    "day more on either side than what we know. Every value is known of the intruder from elsewhere, or stands in "
+    "records of your own mailboxes beside one that is. Addresses and programs may be used by your own people as well: "
+    "a hit is a question, not an answer."
+)
 
 
 def _time(at: dt.datetime) -> str:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from brokenseal.notices.sending import Sent
     from brokenseal.notices.sending_ledger import Entry
     from brokenseal.notices.status import NoticeStatus
-    from brokenseal.notices.values import NoticePlan
+    from brokenseal.notices.values import ByIndicator, NoticePlan
 
 _LISTED = 40
 _NOT_TOLD = {
     "no_contact": "NOBODY IS TOLD about this mailbox: no contact covers it",
+    "no_holder": "NOBODY IS TOLD of this case: it names no mailbox, and its store is of no organisation with a contact",
+    "no_logs": "NOBODY IS TOLD about this target: it is in none of the stores",
     "organisation_not_listed": "only the owner is told: no organisation covers it",
     "owner_not_listed": "only the organisation is told: the owner has no contact",
     "whole_store": "concerns every mailbox of a store with several organisations, and is told to none of them",
@@ -87,11 +89,14 @@ def _plan_lines(plan: NoticePlan, *, in_full: bool) -> Iterator[str]:
     for number, notice in enumerate(plan.notices, start=1):
         told = notice.told
         yield ""
-        yield (
-            f"{number}. {notice.victim} ({notice.kind}): {told.mailboxes} mailbox(es); certain {told.certain}, "
-            f"possible {told.possible} (folders {told.folders}), unknowable {told.unknowable}; "
-            f"{told.listed} messages listed"
-        )
+        yield f"{number}. {notice.victim} ({notice.kind}): {told.mailboxes} mailbox(es)"
+        if told.cases:
+            yield (
+                f"   by {told.cases} case(s): certain {told.certain}, possible {told.possible} "
+                f"(folders {told.folders}), unknowable {told.unknowable}; {told.listed} messages listed"
+            )
+        if told.by_indicator is not None:
+            yield f"   by indicator: {_by_indicator(told.by_indicator)}"
         for letter in notice.letters:
             contact = letter.contact
             secret = "encrypted" if contact.certificate else "not encrypted"
@@ -107,6 +112,16 @@ def _plan_lines(plan: NoticePlan, *, in_full: bool) -> Iterator[str]:
     letters = sum(len(notice.letters) for notice in plan.notices)
     yield f"{len(plan.notices)} notice(s), {letters} letter(s) at most; approvals needed: {plan.approvals}"
     yield f"hash {plan_hash(plan)}"
+
+
+def _by_indicator(told: ByIndicator) -> str:
+    targets = f"{told.targets} mailbox(es) were targets, {told.unlogged} without a record of reading"
+    if not told.has_reading:
+        return f"{targets}; the logs cannot tell what was read"
+    return (
+        f"{targets}; certain {told.certain}, possible {told.possible} (folders {told.folders}), "
+        f"unknowable {told.unknowable}; {told.listed} messages listed"
+    )
 
 
 def _listed(subjects: Sequence[str], means: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What one victim may see: the only module that reads the case document for notices.
+"""What one victim may see: who reads the case document for notices is here, and in `indicated_shares`.
 
 A victim sees what stands in its own mailboxes and what their own records show: counts, messages, folders, spans,
 clients, addresses. It sees no sentence of a case (these name other victims), no count over several victims, no case id
@@ -10,108 +10,19 @@ one organisation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from brokenseal.fields import domain_of, fold, mail_address
+from brokenseal.notices.indicated_shares import indicated_incident
+from brokenseal.notices.share_parts import indicators_of, span_of
+from brokenseal.notices.share_values import ANY_MAILBOX, Incident, Share
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from brokenseal.judged import Likelihood
-    from brokenseal.model import (
-        Case,
-        CaseDocument,
-        ExposedFolder,
-        ExposedMessage,
-        MailboxExposure,
-        OpenEnded,
-        SourceCoverage,
-    )
+    from brokenseal.model import Case, CaseDocument, ExposedMessage, MailboxExposure
+    from brokenseal.notices.indications import Indicated
     from brokenseal.notices.values import Party
-
-ANY_MAILBOX = "*"
-"""What a span is listed under that concerns every mailbox of a store."""
-
-_NO_APPLICATION = "proto:"
-"""Beginning of what stands for an application where records name none: it is in no log."""
-
-IndicatorKind: TypeAlias = Literal["address", "client", "session", "application", "token"]
-_At: TypeAlias = "dt.datetime | None"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Indicator:
-    """Something by which a victim finds the reading in its own logs.
-
-    Attributes:
-        certain: Whether messages that were read with certainty show it; else it may be of the victim's own people.
-    """
-
-    kind: IndicatorKind
-    value: str
-    certain: bool
-    first_at: dt.datetime
-    last_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """An open-ended span without its explanation, which may name others.
-
-    Attributes:
-        mailbox: None where it concerns the whole organisation.
-    """
-
-    mailbox: str | None
-    reason: str
-    first_at: dt.datetime | None
-    last_at: dt.datetime | None
-    seen: int | None
-    known: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incident:
-    """A victim's share of one case.
-
-    Attributes:
-        mailboxes: By name; those of the case without any reading on record have no figures.
-        untouched: Mailboxes that findings are about, and of which no reading stands on record.
-        accounts: Accounts of the victim's own that acted in it.
-        likelihood, confidence: The judgement of the case, which is of no single victim.
-    """
-
-    case_id: str
-    mailboxes: tuple[MailboxExposure, ...]
-    untouched: tuple[str, ...]
-    messages: tuple[ExposedMessage, ...]
-    possible_messages: tuple[ExposedMessage, ...]
-    folders: tuple[ExposedFolder, ...]
-    spans: tuple[Span, ...]
-    accounts: tuple[str, ...]
-    indicators: tuple[Indicator, ...]
-    likelihood: Likelihood | None
-    confidence: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """All that one victim may see of the documents.
-
-    Attributes:
-        simulated: Some document that it is from is of a simulated tenant.
-        logs_from, logs_to: What the logs cover, where the store holds no other organisation.
-        missing: Logs that were not there, on the same condition.
-    """
-
-    party: Party
-    simulated: bool
-    incidents: tuple[Incident, ...]
-    logs_from: dt.datetime | None
-    logs_to: dt.datetime | None
-    missing: tuple[SourceCoverage, ...]
 
 
 def holder_of(mailbox: str, tenant: str | None, parties: Iterable[Party]) -> Party | None:
@@ -174,17 +85,23 @@ def is_of_one(document: CaseDocument, parties: Collection[Party]) -> bool:
     return holders != {None} or tenant is not None or len({domain_of(name) for name in mailboxes}) <= 1
 
 
-def share_of(documents: Sequence[CaseDocument], party: Party, parties: Collection[Party]) -> Share | None:
-    """What the party may see; None where no case touches it.
+def share_of(
+    documents: Sequence[CaseDocument],
+    party: Party,
+    parties: Collection[Party],
+    indicated: Sequence[Indicated | None] = (),
+) -> Share | None:
+    """What the party may see; None where no case touches it, and nothing that is known from elsewhere does.
 
     Args:
         documents: The order is kept.
         party: Whom it is for.
         parties: All that there are contacts for.
+        indicated: For each document, what its store shows of what is known from elsewhere; or nothing at all.
     """
     incidents, starts, ends, missing = [], [], [], []
     simulated = False
-    for document in documents:
+    for document, shown in zip(documents, indicated or (None,) * len(documents), strict=True):
         is_alone = is_of_one(document, parties)
         tenant = tenant_of(document)
 
@@ -193,6 +110,8 @@ def share_of(documents: Sequence[CaseDocument], party: Party, parties: Collectio
 
         shares = (_incident(case, document, party, is_own, is_alone=is_alone) for case in document.cases)
         own = [each for each in shares if each is not None]
+        if shown is not None:
+            own += indicated_incident(shown, document, party, is_own, is_alone=is_alone)
         if not own:
             continue
         incidents += own
@@ -219,12 +138,13 @@ def _incident(
     seen = case.exposure
     boxes = tuple(box for box in seen.mailboxes if is_own(box.mailbox))
     about = {name for name in case.mailboxes if is_own(name)}
-    own_spans = tuple(_span(span) for span in seen.open_ended if is_own(span.mailbox))
-    if not boxes and not about and not own_spans:
+    own_spans = tuple(span_of(span) for span in seen.open_ended if is_own(span.mailbox))
+    is_of_store = is_alone and not _names_mailboxes(case) and is_store_of(document, party, is_own)
+    if not boxes and not about and not own_spans and not is_of_store:
         return None
     messages = tuple(line for line in seen.messages if is_own(line.mailbox))
     possible = tuple(line for line in seen.possible_messages if is_own(line.mailbox))
-    wide = tuple(_span(span) for span in seen.open_ended if is_alone and span.mailbox == ANY_MAILBOX)
+    wide = tuple(span_of(span) for span in seen.open_ended if is_alone and span.mailbox == ANY_MAILBOX)
     judged = case.assessment
     read = {fold(box.mailbox) for box in boxes}
     return Incident(
@@ -235,77 +155,56 @@ def _incident(
         possible_messages=possible,
         folders=tuple(line for line in seen.folders if is_own(line.mailbox)),
         spans=(*own_spans, *wide),
-        accounts=_accounts(case, party, boxes),
-        indicators=_indicators(case, document, boxes, messages, possible, is_own),
+        accounts=_accounts(case, party, boxes, document if is_of_store else None),
+        objects=tuple(sorted({name for each in case.findings for name in each.objects})) if is_of_store else (),
+        indicators=indicators_of(document.cited, _own_ids(case, messages, possible), boxes, messages, possible, is_own),
         likelihood=judged.likelihoods[len(judged.likelihoods) // 2] if judged and judged.likelihoods else None,
         confidence=judged.confidence if judged else None,
     )
 
 
-def _span(span: OpenEnded) -> Span:
-    return Span(
-        mailbox=None if span.mailbox == ANY_MAILBOX else span.mailbox,
-        reason=span.reason,
-        first_at=span.first_at,
-        last_at=span.last_at,
-        seen=span.seen,
-        known=span.known,
-    )
+def _names_mailboxes(case: Case) -> bool:
+    """Whether it is about any mailbox in particular; an application that may read all of them is not."""
+    return any(name != ANY_MAILBOX for name in _named(case))
 
 
-def _accounts(case: Case, party: Party, boxes: Iterable[MailboxExposure]) -> tuple[str, ...]:
-    """Accounts of an organisation's own domains; the owner of a mailbox is told of no colleague."""
+def is_store_of(document: CaseDocument, party: Party, is_own: Callable[[str], bool]) -> bool:
+    """Whether the store is the organisation's: by its tenant id, or by a mailbox of its records."""
+    if party.kind != "organisation":
+        return False
+    return tenant_of(document) in party.covers or any(is_own(each.mailbox) for each in document.coverage.mailboxes)
+
+
+def cases_of_nobody(document: CaseDocument, parties: Collection[Party]) -> Iterator[str]:
+    """Cases that name no mailbox, and of which no organisation can be told; by id."""
+    tenant = tenant_of(document)
+    alone = is_of_one(document, parties)
+
+    def is_held(party: Party) -> bool:
+        return is_store_of(document, party, lambda mailbox: is_of(mailbox, party, tenant, parties))
+
+    for case in document.cases:
+        if not _names_mailboxes(case) and not (alone and any(is_held(party) for party in parties)):
+            yield case.id
+
+
+def _accounts(
+    case: Case, party: Party, boxes: Iterable[MailboxExposure], store: CaseDocument | None
+) -> tuple[str, ...]:
+    """Accounts of an organisation's own domains; the owner of a mailbox is told of no colleague.
+
+    Args:
+        case: Whose actors are meant.
+        party: Who is told.
+        boxes: The party's own of the case.
+        store: The document, where all of its store is the party's.
+    """
     if party.kind == "owner":
         return ()
-    domains = {*party.covers, *(domain_of(box.mailbox) for box in boxes)}
+    names = [box.mailbox for box in boxes]
+    names += [each.mailbox for each in store.coverage.mailboxes] if store is not None else []
+    domains = {*party.covers, *(domain_of(name) for name in names)}
     return tuple(sorted(actor for actor in set(case.actors) if mail_address(actor) and domain_of(actor) in domains))
-
-
-def _indicators(
-    case: Case,
-    document: CaseDocument,
-    boxes: Iterable[MailboxExposure],
-    messages: Iterable[ExposedMessage],
-    possible: Iterable[ExposedMessage],
-    is_own: Callable[[str], bool],
-) -> tuple[Indicator, ...]:
-    """By kind and value, from the victim's own records alone."""
-    found: dict[tuple[IndicatorKind, str], Indicator] = {}
-
-    def add(kind: IndicatorKind, values: Iterable[str | None], *, certain: bool, span: tuple[_At, _At]) -> None:
-        first_at, last_at = span
-        for value in values:
-            if not value or first_at is None or last_at is None:
-                continue
-            known = found.get((kind, value))
-            found[kind, value] = Indicator(
-                kind=kind,
-                value=value,
-                certain=certain or (known is not None and known.certain),
-                first_at=min(first_at, known.first_at) if known else first_at,
-                last_at=max(last_at, known.last_at) if known else last_at,
-            )
-
-    for line, certain in (*((line, True) for line in messages), *((line, False) for line in possible)):
-        span = (line.first_at, line.last_at)
-        add("address", line.addresses, certain=certain, span=span)
-        add("session", line.sessions, certain=certain, span=span)
-    for box in boxes:
-        add("address", box.addresses, certain=False, span=(box.first_at, box.last_at))
-    certain_ids = {event_id for line in messages for event_id in line.event_ids}
-    for event_id in sorted(_own_ids(case, messages, possible)):
-        record = document.cited.get(event_id)
-        if record is None or record.mailbox is None or not is_own(record.mailbox):
-            continue
-        span = (record.occurred_at, record.occurred_at)
-        certain = event_id in certain_ids
-        # What reports count clients by is a name; what stands in logs is the string, and the id of the application.
-        add("client", (record.client,), certain=certain, span=span)
-        if record.app and not record.app.startswith(_NO_APPLICATION):
-            add("application", (record.app,), certain=certain, span=span)
-        add("token", (record.token_id,), certain=certain, span=span)
-        add("session", (record.session_id,), certain=certain, span=span)
-    return tuple(found[key] for key in sorted(found))
 
 
 def _own_ids(case: Case, messages: Iterable[ExposedMessage], possible: Iterable[ExposedMessage]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 PartyKind: TypeAlias = Literal["organisation", "owner"]
 Language: TypeAlias = Literal["en", "fr"]
 
-PLAN_FORMAT = 1
+PLAN_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +75,42 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """The figures of a notice, for whoever approves the plan."""
+class ByIndicator:
+    """What a notice tells on the strength of what is known from elsewhere; the same messages may stand in a case.
 
+    Attributes:
+        targets: Mailboxes that were targets.
+        unlogged: Those of them of which the logs hold no record of reading.
+        has_reading: False where the logs hold no record of reading at all.
+    """
+
+    targets: int
+    unlogged: int
+    certain: int
+    possible: int
+    folders: int
+    unknowable: int
+    listed: int
+    has_reading: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The figures of a notice, for whoever approves the plan; those of cases, beside those by indicator.
+
+    Attributes:
+        cases: How many cases it tells of.
+        mailboxes: That it names in any way.
+    """
+
+    cases: int
     mailboxes: int
     certain: int
     possible: int
     folders: int
     unknowable: int
     listed: int
+    by_indicator: ByIndicator | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,11 +135,13 @@ class NotTold:
 
     Attributes:
         reason: no_contact (nobody is told of this mailbox), organisation_not_listed or owner_not_listed (one of the two
-            is), or whole_store (a span that concerns every mailbox of a store with several organisations).
+            is), whole_store (a span that concerns every mailbox of a store with several organisations), no_logs (a
+            target of which no store holds anything), or no_holder (a case that names no mailbox, in a store that is
+            of no organisation).
     """
 
     subject: str
-    reason: Literal["no_contact", "organisation_not_listed", "owner_not_listed", "whole_store"]
+    reason: Literal["no_contact", "organisation_not_listed", "owner_not_listed", "whole_store", "no_logs", "no_holder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
