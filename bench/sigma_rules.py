@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import os
 import random
 import resource
 import subprocess
@@ -36,8 +37,10 @@ WORDS = (
     *("RSS", "invoice", "Anonymous", "MarkAsRead", "SendAs"),
 )
 CLIENTS = ("python", "curl/", "REST", "OWA", "Outlook-iOS", "PowerShell", "WebServices", "ActiveSync", "MSExchangeRPC")
+PEER_AT_ONCE = 100_000
 PEER = r"""
 import json, sys, time
+from itertools import islice
 from sigma.backends.sqlite import sqliteBackend
 from sigma.collection import SigmaCollection
 from zargunlite.core import ZargunCore
@@ -48,14 +51,22 @@ rules = SigmaCollection.load_ruleset([sys.argv[1]])
 backend = sqliteBackend()
 queries = {str(rule.title): backend.convert_rule(rule) for rule in rules}
 compiled = time.process_time()
+load = asked = 0.0
+counts = dict.fromkeys(queries, 0)
 with open(sys.argv[2], encoding="utf-8") as stream:
-    rows = [mapping_field(flatten_json(json.loads(line))) for line in stream]
-with ZargunCore() as core:
-    core.load_data(rows, strict_field_name=False)
-    loaded = time.process_time()
-    counts = {t: core.execute_zircolite_rule(ZircoliteRule(title=t, rule=q)).count for t, q in queries.items()}
-done = time.process_time()
-print(json.dumps({"compile": compiled - began, "load": loaded - compiled, "rules": done - loaded, "counts": counts}))
+    while lines := list(islice(stream, int(sys.argv[3]))):
+        start = time.process_time()
+        with ZargunCore() as core:
+            core.load_data([mapping_field(flatten_json(json.loads(line))) for line in lines], strict_field_name=False)
+            loaded = time.process_time()
+            for title, query in queries.items():
+                counts[title] += core.execute_zircolite_rule(ZircoliteRule(title=title, rule=query)).count
+        load += loaded - start
+        asked += time.process_time() - loaded
+with open("/proc/self/status") as status:
+    peak = next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM:"))
+times = {"compile": compiled - began, "load": load, "rules": asked}
+print(json.dumps({**times, "peak_mb": peak, "counts": counts}))
 """
 
 
@@ -98,6 +109,11 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def memory() -> float:
+    """Mebibytes of memory that this process has used at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def ours(folder: Path, export: Path, rules: Path) -> dict:
     """Ingest, then every rule in one pass."""
     from brokenseal.ingest import ingest
@@ -111,6 +127,7 @@ def ours(folder: Path, export: Path, rules: Path) -> dict:
     ingest([export], settings, now=dt.datetime.now(tz=dt.UTC))
     ingested = cpu()
     wall = time.perf_counter()
+    before = memory()
     with Store.open(settings) as store:
         result = run_rules(store, load_rules([rules]), listed=0)
     titles = {verdict.rule.key: verdict.rule.title for verdict in result.verdicts}
@@ -119,14 +136,16 @@ def ours(folder: Path, export: Path, rules: Path) -> dict:
         "run": cpu() - ingested,
         "wall": time.perf_counter() - wall,
         "records": result.records,
+        "peak_mb": (before, memory()),
         "faults": [fault.reason for fault in result.faults],
         "counts": {titles[key]: number for key, number in result.counts.items()},
     }
 
 
 def theirs(peer: str, export: Path, rules: Path) -> dict:
-    """The other engine, in a process of its own."""
-    done = subprocess.run([peer, "-c", PEER, str(rules), str(export)], stdout=subprocess.PIPE, text=True, check=True)
+    """The other engine, in a process of its own; some records at a time, because it holds all of them as objects."""
+    command = [peer, "-c", PEER, str(rules), str(export), str(PEER_AT_ONCE)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -150,6 +169,8 @@ def main() -> None:
                 f"rules run:         {mine['run']:8.1f} s of CPU, {mine['wall']:.1f} s by the clock, "
                 f"{options.records / mine['run']:,.0f} records per second of CPU"
             ),
+            f"peak memory:       {mine['peak_mb'][1]:8.0f} MiB (before the run {mine['peak_mb'][0]:.0f})",
+            f"machine:           {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
             f"rules with hits:   {len(mine['counts']):8}; refused: {mine['faults'] or 'none'}",
         ]
         print("\n".join(lines), flush=True)
@@ -171,6 +192,7 @@ def compared(options: argparse.Namespace, mine: dict, other: dict) -> list[str]:
             f"zargunlite 0.1.3:  {used:8.1f} s of CPU ({other['compile']:.1f} compiling, {other['load']:.1f} loading, "
             f"{other['rules']:.1f} querying), {options.records / used:,.0f} records per second of CPU"
         ),
+        f"its peak memory:   {other['peak_mb']:8.0f} MiB, {PEER_AT_ONCE:,} records at a time",
         f"ratio:             {used / mine['run']:8.1f}; with our ingest counted {used / whole:.1f}",
         f"rules whose numbers of hits differ: {len(differing)} {differing[:5]}",
     ]

@@ -9,6 +9,7 @@ unless named) and a few seconds.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from playwright.sync_api import sync_playwright
 
 from brokenseal.demo import write_demo
 from brokenseal.investigate import investigate, render
-from brokenseal.model import Reading
+from brokenseal.model import CaseDocument, Reader, Reading
 from brokenseal.reports.pdf import pictures
 from brokenseal.settings import Settings
 
@@ -30,11 +31,20 @@ PICTURES = (
     ("pictures-en", "en", "#pictures", 1180, 1250),
     ("case-en", "en", "#cases", 1180, 1080),
 )
-# Name, language, reader and page, counted from 1.
+# Name, language, reader, and page: counted from 1, or from the end with -1.
 PRINTED = (
     ("print-management-en", "en", "management", 1),
     ("print-counsel-fr", "fr", "counsel", 1),
+    ("print-analyst-read-en", "en", "analyst", 3),
+    ("print-analyst-case-fr", "fr", "analyst", 7),
+    ("print-counsel-last-en", "en", "counsel", -1),
 )
+
+
+def printed_page(document: CaseDocument, lang: str, reader: Reader, number: int) -> bytes:
+    """One printed page as PNG."""
+    pages = pictures(document, lang, Reading(reader=reader))
+    return pages[number - 1 if number > 0 else number]
 
 
 def main() -> int:
@@ -46,11 +56,12 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         place = Path(folder)
-        write_demo(place / "exports")
+        os.chdir(place)  # so that the report names its inputs without the folder they happen to be in
+        write_demo(Path("exports"))
         now = dt.datetime(2026, 4, 7, tzinfo=dt.UTC)
-        _, document = investigate([place / "exports"], Settings(store_dir=place / "store"), now=now)
+        _, document = investigate([Path("exports")], Settings(store_dir=Path("store")), now=now)
         for name, lang, reader, number in PRINTED:
-            (IMAGES / f"{name}.png").write_bytes(pictures(document, lang, Reading(reader=reader))[number - 1])
+            (IMAGES / f"{name}.png").write_bytes(printed_page(document, lang, reader, number))
         for lang in ("en", "fr"):
             (place / f"{lang}.html").write_bytes(render(document, "html", lang))
         chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])

@@ -176,6 +176,9 @@ def cited_ids(document: CaseDocument) -> frozenset[str]:
             ids.update(event_id for each in case.assessment.alternatives for event_id in each.event_ids)
     for mailbox in document.coverage.mailboxes:
         ids.update(mailbox.event_ids)
+    if document.rules is not None:
+        for said in (*document.rules.apart, *(said for case in document.rules.cases for said in case.said)):
+            ids.update(said.event_ids)
     return frozenset(ids)
 
 

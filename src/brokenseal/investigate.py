@@ -296,12 +296,41 @@ def build_document(store: Store) -> CaseDocument:
     return replace(document, cited=cited_records(tables["events"], cited_ids(document), store.run))
 
 
-def document_of(store: Store, *, rebuild: bool = False, tell: Callable[[str], None] | None = None) -> CaseDocument:
+def document_of(
+    store: Store,
+    *,
+    rules: Sequence[Path] = (),
+    rebuild: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> CaseDocument:
     """The document of the store: what was kept of the last run while all it rests on is the same, else worked out.
 
-    Args: `rebuild` and `tell` as for `state.answered`.
+    Args:
+        store: Of exports that were added.
+        rules: Sigma rules of others to be run beside it. They change nothing that the document says without them.
+        rebuild: As for `state.answered`.
+        tell: As for `state.answered`.
     """
-    return answered(store, work_out=build_document, renew=_renewed, rebuild=rebuild, tell=tell)
+    document = answered(store, work_out=build_document, renew=_renewed, rebuild=rebuild, tell=tell)
+    return _with_rules(store, document, rules, rebuild=rebuild, tell=tell) if rules else document
+
+
+@_few_collections()
+def _with_rules(
+    store: Store,
+    document: CaseDocument,
+    rules: Sequence[Path],
+    *,
+    rebuild: bool,
+    tell: Callable[[str], None] | None,
+) -> CaseDocument:
+    from brokenseal.rules_beside import rules_beside
+
+    said = rules_beside(store, document, rules, rebuild=rebuild, tell=tell)
+    joined = replace(document, rules=said)
+    lacking = cited_ids(joined) - document.cited.keys()
+    more = cited_records(store.tables()["events"], lacking, store.run)
+    return replace(joined, cited=dict(sorted({**document.cited, **more}.items())))
 
 
 @_few_collections()
@@ -344,9 +373,10 @@ def investigate(
     *,
     now: dt.datetime,
     watch: Watcher | None = None,
+    rules: Sequence[Path] = (),
     rebuild: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[IngestResult, CaseDocument]:
-    """From exports to the document, in one call; `rebuild` and `tell` as for `document_of`."""
+    """From exports to the document, in one call; `rules`, `rebuild` and `tell` as for `document_of`."""
     result = add_exports(exports, settings, now=now, watch=watch)
-    return result, document_of(Store.open(settings), rebuild=rebuild, tell=tell)
+    return result, document_of(Store.open(settings), rules=rules, rebuild=rebuild, tell=tell)

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from brokenseal.judged import Assessment
+from brokenseal.outside_rules import OutsideRules
 from brokenseal.wording import Phrase
 
 if TYPE_CHECKING:
@@ -219,10 +220,12 @@ class Reading:
     Attributes:
         tlp: A level of the Traffic Light Protocol 2.0 as in `red` or `amber+strict`; None for what is usual in the
             format.
+        in_full: Whether the long tables of reports on paper go on to their end.
     """
 
     reader: Reader = "analyst"
     tlp: str | None = None
+    in_full: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -714,6 +717,8 @@ class CaseDocument:
         notices_left_out: Notices beyond their budget.
         table_versions: Version of each table that the statements were computed on.
         cited: Every record that a finding or an exposure cites, by event id.
+        rules: What Sigma rules of others said of the same records; None where none were run, and then left out of
+            what is written.
     """
 
     format: int
@@ -731,6 +736,7 @@ class CaseDocument:
     inputs: Inputs
     table_versions: dict[str, int]
     cited: dict[str, Cited]
+    rules: OutsideRules | None = None
 
 
 # ---------------------------------------------------------------- values of ingest

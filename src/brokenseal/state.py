@@ -1,6 +1,7 @@
 """What detection keeps in the store: the finished document, for as long as what it rests on is the same.
 
     state/document     one line of JSON (what it rests on, digest of the rest), then the document, packed
+    state/rules        the same of what Sigma rules of others said beside it, which rests on the rules as well
 
 What it rests on is the product's code and data, the engine and the libraries that compute, every file of every table
 by name, size and time of change, and every row of the ledger. Where only the ledger has grown (inputs that were known
@@ -21,13 +22,13 @@ import os
 import platform
 from importlib import metadata, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 from brokenseal import schema
 from brokenseal.model import CaseDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from brokenseal.store import Store
 
@@ -35,11 +36,12 @@ FORM: Final = 1
 FOLDER: Final = "state"
 NAME: Final = "document"
 _LIBRARIES: Final = ("duckdb", "ibis-framework", "msgspec", "numpy", "pyarrow", "scipy", "sqlglot")
-_NOT_ASKED: Final = ("cli", "demo", "drill", "locale", "reports")
+_NOT_ASKED: Final = ("cli", "demo", "drill", "exchange", "locale", "notices", "reports")
 """Folders of the product that no statement of a document depends on."""
 _HEADER_LIMIT: Final = 4096
 _SIZE_LIMIT: Final = 4 << 30
 
+Value = TypeVar("Value")
 Standing = Literal["current", "same_records", "absent", "outdated", "damaged", "foreign"]
 
 
@@ -113,6 +115,60 @@ def answered(
     return document
 
 
+def kept_part(
+    store: Store,
+    name: str,
+    kind: type[Value],
+    *,
+    asked: Iterable[str],
+    work_out: Callable[[], Value],
+    rebuild: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Value:
+    """Something beside the document that rests on the same records and on what was asked: as kept, else worked out.
+
+    Args:
+        store: Whose records.
+        name: Of the file in the folder `state`; one answer of each name is kept.
+        kind: What is kept.
+        asked: Everything else that the answer depends on.
+        work_out: A pure function of the store and of what was asked.
+        rebuild: Work it out whatever was kept.
+        tell: Is told where what was kept is damaged.
+    """
+    question = tuple(asked)
+    before = footing_of(store)
+    rests_on = _digest(before.digest, *question)
+    if not rebuild:
+        found = _read_part(store, name, rests_on, kind)
+        if isinstance(found, kind):
+            return found
+        if found == "damaged" and tell is not None:
+            tell(f"state/{name}: what was kept of the last run is damaged; worked out again")
+    worked_out = work_out()
+    packed = _packed(worked_out)
+    if packed is not None and footing_of(store) == before:
+        _write(store, name, before._replace(digest=rests_on), packed)
+    return worked_out
+
+
+def _read_part(store: Store, name: str, rests_on: str, kind: type[Value]) -> Value | Literal["absent", "damaged"]:
+    try:
+        content = (store.root / FOLDER / name).read_bytes()
+    except FileNotFoundError:
+        return "absent"
+    except OSError:
+        content = b""
+    line, _, packed = content.partition(b"\n")
+    header = _header(line)
+    if header is None:
+        return "damaged"
+    if header["form"] != FORM or header["rests_on"] != rests_on:
+        return "absent"
+    found = _unpacked(packed, kind) if hashlib.sha256(packed).hexdigest() == header["sha256"] else None
+    return "damaged" if found is None else found
+
+
 def footing_of(store: Store) -> Footing:
     """What a document of this store would rest on now.
 
@@ -145,7 +201,7 @@ def recall(store: Store, footing: Footing) -> Kept:
         return Kept("foreign")
     if header["form"] != FORM or header["records"] != footing.records:
         return Kept("outdated")
-    document = _unpacked(packed) if hashlib.sha256(packed).hexdigest() == header["sha256"] else None
+    document = _unpacked(packed, CaseDocument) if hashlib.sha256(packed).hexdigest() == header["sha256"] else None
     if document is None:
         return Kept("damaged")
     return Kept("current" if header["rests_on"] == footing.digest else "same_records", document, header["sha256"])
@@ -158,19 +214,21 @@ def keep(store: Store, footing: Footing, document: CaseDocument) -> str | None:
         that does not pack), which costs the next run its time and nothing else.
     """
     packed = _packed(document)
-    if packed is None:
-        return None
+    return None if packed is None else _write(store, NAME, footing, packed)
+
+
+def _write(store: Store, name: str, footing: Footing, packed: bytes) -> str | None:
     digest = hashlib.sha256(packed).hexdigest()
     header = {"product": "brokenseal", "form": FORM, "store": footing.store, "records": footing.records}
     line = json.dumps({**header, "rests_on": footing.digest, "sha256": digest}).encode()
     folder = store.root / FOLDER
-    fresh = folder / f"{NAME}.{os.getpid()}.new"
+    fresh = folder / f"{name}.{os.getpid()}.new"
     try:
         folder.mkdir(exist_ok=True)
-        for left in folder.glob(f"{NAME}.*.new"):
+        for left in folder.glob(f"{name}.*.new"):
             left.unlink(missing_ok=True)
         fresh.write_bytes(line + b"\n" + packed)
-        fresh.replace(folder / NAME)
+        fresh.replace(folder / name)
     except OSError:
         return None
     return digest
@@ -190,7 +248,7 @@ def _header(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found.get("form"), int) else None
 
 
-def _packed(document: CaseDocument) -> bytes | None:
+def _packed(document: object) -> bytes | None:
     # MessagePack tells times from text, which JSON does not, so that what comes back equals what went in.
     import msgspec
     import zstandard
@@ -202,7 +260,7 @@ def _packed(document: CaseDocument) -> bytes | None:
     return zstandard.ZstdCompressor(level=1).compress(plain)
 
 
-def _unpacked(packed: bytes) -> CaseDocument | None:
+def _unpacked(packed: bytes, kind: type[Value]) -> Value | None:
     import msgspec
     import zstandard
 
@@ -210,7 +268,7 @@ def _unpacked(packed: bytes) -> CaseDocument | None:
         size = zstandard.frame_content_size(packed)
         if not 0 <= size <= _SIZE_LIMIT:
             return None
-        return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(packed), type=CaseDocument)
+        return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(packed), type=kind)
     except (zstandard.ZstdError, msgspec.DecodeError):
         return None
 

@@ -657,10 +657,10 @@ def empty_document(kind="nothing_found"):
     )
 
 
-def hostile_document():
-    """Every field that holds log text holds an attack, once per attack in `HOSTILE`."""
+def hostile_document(texts=HOSTILE):
+    """Every field that holds log text holds an attack, once for each of at least 16 texts."""
     messages, evidence, records = [], [], {}
-    for number, text in enumerate(HOSTILE):
+    for number, text in enumerate(texts):
         event_id = text if number % 2 else f"sha256:{number:064x}"
         evidence.append(Evidence(event_id=event_id, role=text, occurred_at=at(1, number % 24)))
         records[event_id] = cited(
@@ -679,74 +679,74 @@ def hostile_document():
             mailbox=text, folder_path=text, folder_id=text, first_at=at(1), last_at=at(2), known_messages=None,
             event_ids=(evidence[0].event_id,),
         )
-        for text in HOSTILE
+        for text in texts
     )  # fmt: skip
     spans = tuple(
         OpenEnded(
             mailbox=text, reason=text, first_at=None, last_at=None, explanation=phrase("What {text} says", text=text),
             event_ids=(),
         )
-        for text in HOSTILE
+        for text in texts
     )  # fmt: skip
     found = finding(
-        0xE1, HOSTILE[0], phrase("Rule {text} and {other}", text=HOSTILE[0], other=HOSTILE[13]), Severity.CRITICAL,
-        evidence, mailboxes=HOSTILE, actors=HOSTILE, addresses=HOSTILE, sessions=HOSTILE, objects=HOSTILE,
-        attack=(HOSTILE[1], "T1114.002"), innocent=phrase("{text}", text=HOSTILE[1]), settles=phrase("{text}", text=HOSTILE[14]),
+        0xE1, texts[0], phrase("Rule {text} and {other}", text=texts[0], other=texts[13]), Severity.CRITICAL,
+        evidence, mailboxes=texts, actors=texts, addresses=texts, sessions=texts, objects=texts,
+        attack=(texts[1], "T1114.002"), innocent=phrase("{text}", text=texts[1]), settles=phrase("{text}", text=texts[14]),
     )  # fmt: skip
     seen = exposure("case-0000000000e1", messages, folders=folders, open_ended=spans)
     rich = rich_document()
     case = Case(
         id="case-0000000000e1",
-        title=phrase("Case about {text}", text=HOSTILE[8]),
-        summary=tuple(phrase("It said {text}.", text=text) for text in HOSTILE),
+        title=phrase("Case about {text}", text=texts[8]),
+        summary=tuple(phrase("It said {text}.", text=text) for text in texts),
         severity=Severity.CRITICAL,
-        mailboxes=HOSTILE,
-        actors=HOSTILE,
-        addresses=HOSTILE,
+        mailboxes=texts,
+        actors=texts,
+        addresses=texts,
         first_at=at(1),
         last_at=at(2),
-        attack=(HOSTILE[1],),
+        attack=(texts[1],),
         findings=(found,),
-        links=(phrase("Linked by {text}", text=HOSTILE[10]),),
+        links=(phrase("Linked by {text}", text=texts[10]),),
         exposure=seen,
-        next_steps=(phrase("Ask {text}", text=HOSTILE[15]),),
-        assessment=hostile_assessment(HOSTILE),
+        next_steps=(phrase("Ask {text}", text=texts[15]),),
+        assessment=hostile_assessment(texts),
     )
     activity = Activity(
         days=tuple(
             ActivityCell(day="2024-05-07", mailbox=text, client=text, accesses=3, item_entries=3, in_case=True)
-            for text in HOSTILE
+            for text in texts
         ),
         hours=(HourCell(weekday=0, hour=0, accesses=1, in_case=1),),
         matrix=tuple(
-            MatrixCell(mailbox=text, actor=text, client=text, accesses=1, messages=1, in_case=True) for text in HOSTILE
+            MatrixCell(mailbox=text, actor=text, client=text, accesses=1, messages=1, in_case=True) for text in texts
         ),
     )
     inputs = Inputs(
-        records=1, kept=1, duplicates=0, rejected=len(HOSTILE), ignored=0,
+        records=1, kept=1, duplicates=0, rejected=len(texts), ignored=0,
         files=tuple(
             InputFile(
                 path=text, sha256="00" * 32, size_bytes=1, shape=text, outcome=text, records=1, kept=1, duplicates=0,
                 rejected=0, ignored=0, first_at=None, last_at=None, alarms=(text,),
             )
-            for text in HOSTILE
+            for text in texts
         ),
         quarantine=tuple(
             Rejected(
                 path=text, record_no=1, reason=text, column=text, expected=text, salvaged_id=text,
                 salvaged_operation=text, salvaged_at=None, salvaged_actor=text,
             )
-            for text in HOSTILE
+            for text in texts
         ),
     )  # fmt: skip
     coverage = Coverage(
-        first_at=at(0), last_at=at(3), tenants=HOSTILE,
+        first_at=at(0), last_at=at(3), tenants=texts,
         sources=tuple(
             SourceCoverage(
                 source=text, title=phrase("{text}", text=text), present=True, records=1, first_at=at(0), last_at=at(3),
                 gaps=(Gap(source=text, first_at=at(1), last_at=at(2), expected_records=1.5),), without_it=phrase("{text}", text=text),
             )
-            for text in HOSTILE
+            for text in texts
         ),
         mailboxes=tuple(
             MailboxCoverage(
@@ -754,29 +754,29 @@ def hostile_document():
                 throttled_days=(text,), audit_bypassed=None, with_session=0.5, with_token=None,
                 event_ids=(evidence[0].event_id,),
             )
-            for text in HOSTILE
+            for text in texts
         ),
         mail_accesses=1, with_session=None, with_token=None,
-        alarms=tuple(Alarm(code=text, place=text, explanation=phrase("{text}", text=text)) for text in HOSTILE),
-        cannot_tell=tuple(phrase("Not {text}", text=text) for text in HOSTILE),
-        unmet_needs=HOSTILE,
+        alarms=tuple(Alarm(code=text, place=text, explanation=phrase("{text}", text=text)) for text in texts),
+        cannot_tell=tuple(phrase("Not {text}", text=text) for text in texts),
+        unmet_needs=texts,
     )  # fmt: skip
     return CaseDocument(
         format=1,
         product_version="0.1.0",
-        verdict=Verdict(kind="found", headline=phrase("Found {text}", text=HOSTILE[1]), reasons=coverage.cannot_tell),
+        verdict=Verdict(kind="found", headline=phrase("Found {text}", text=texts[1]), reasons=coverage.cannot_tell),
         cases=(case,),
         notices=(replace(found, id=f"{0xE2:016x}"),),
         detectors=(
             DetectorState(
-                detector_id=HOSTILE[0],
-                title=phrase("{text}", text=HOSTILE[1]),
+                detector_id=texts[0],
+                title=phrase("{text}", text=texts[1]),
                 state="not_assessable",
-                reason=phrase("{text}", text=HOSTILE[1]),
+                reason=phrase("{text}", text=texts[1]),
                 findings=0,
             ),
         ),
-        token_provenance=TokenProvenance(issued=0, not_issued=1, cannot_tell=1, cannot_tell_reasons={HOSTILE[1]: 1}),
+        token_provenance=TokenProvenance(issued=0, not_issued=1, cannot_tell=1, cannot_tell_reasons={texts[1]: 1}),
         exposure=seen,
         coverage=coverage,
         activity=activity,

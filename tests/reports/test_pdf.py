@@ -150,11 +150,46 @@ def test_records_are_cited_in_footnotes():
     assert any(found in text for text in shown)
 
 
+def long_document(count):
+    """A case of so many messages, and as many again that belong to no case."""
+    document = rich_document()
+    lines = tuple(message(number, MAILBOXES[number % 6]) for number in range(2 * count))
+    case = dataclasses.replace(document.cases[0], exposure=exposure("c", lines[:count]))
+    return dataclasses.replace(document, cases=(case,), exposure=exposure("all", lines))
+
+
+def messages_in(shown):
+    grids = [block for block in shown["blocks"] if block["k"] == "grid" and "Message-ID" in block["head"]]
+    return [(len(each["cells"]) // len(each["head"]), each["note"]) for each in grids]
+
+
+@pytest.mark.parametrize("reader", ["analyst", "counsel"])
+def test_the_first_hundred_messages_of_a_case_are_printed_and_the_rest_is_counted(reader):
+    document = long_document(130)
+    ((rows, note), *_) = messages_in(pdf.content(document, "en", Reading(reader=reader)))
+    assert rows == 100
+    assert note.startswith(f"100 of {260 if reader == 'analyst' else 130} are printed.")
+    assert "brokenseal report --format xlsx" in note
+    ((rows, note), *_) = messages_in(pdf.content(document, "en", Reading(reader=reader, in_full=True)))
+    assert (rows, note) == (260 if reader == "analyst" else 130, "")
+
+
+def test_a_long_table_shares_no_page_with_footnotes():
+    """Typst sets a table anew for each footnote beside it; so what introduces a long table begins a page, and what follows it."""
+    shown = pdf.content(long_document(300), "en", Reading(in_full=True))
+    blocks = shown["blocks"]
+    (place,) = [at for at, block in enumerate(blocks) if len(block.get("cells", ())) > 3_000]
+    fresh = [at for at, block in enumerate(blocks) if block.get("fresh")]
+    assert fresh == [place - 2, place + 1]
+    assert blocks[place - 2]["runs"][0][0] == "Messages and folders"
+    assert not any(block.get("fresh") for block in pdf.content(long_document(300), "en", Reading())["blocks"])
+
+
 def test_two_thousand_messages_take_little():
     lines = tuple(message(number, MAILBOXES[number % 6]) for number in range(2_000))
     document = dataclasses.replace(rich_document(), exposure=exposure("all", lines))
-    pdf.render_for(document, "en", Reading(reader="management"))
+    pdf.render_for(rich_document(), "en", Reading())  # libraries, fonts and the engine of the figures are loaded once
     before = time.process_time()
-    content = pdf.render(document, "en")
+    content = pdf.render_for(document, "en", Reading(in_full=True))
     assert time.process_time() - before < 5
     assert len(content) < 6_000_000

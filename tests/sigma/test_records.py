@@ -15,8 +15,8 @@ from brokenseal.sigma.compiler import KEYWORDS
 from brokenseal.sigma.records import EVENT_ID, IS_ODD, RECORD_NO, of_line, of_lines, payload_of
 from brokenseal.sigma.vocabulary import DIRECTORY, SIGN_INS, UNIFIED_AUDIT
 
-AUDIT_NAMES = ("Operation", "eventName", "ResultStatus", "UserId", "Parameters", "Parameters.ForwardTo", "ModifiedProperties{}.NewValue", "AppAccessContext.ClientAppId", "MessageURLs", "Some.Nested.Thing", "Folders.FolderItems.Subject", "Extra")  # fmt: skip
-DIRECTORY_NAMES = ("properties.message", "Result", "InitiatedBy", "InitiatedBy.user.userPrincipalName", "TargetResources", "TargetResources.modifiedProperties.newValue", "ConsentContext.IsAdminConsent", "AdditionalDetails")  # fmt: skip
+AUDIT_NAMES = ("Operation", "eventName", "ResultStatus", "UserId", "Parameters", "Parameters.ForwardTo", "Parameters.Name", "RequestType", "ModifiedProperties{}.NewValue", "AppAccessContext.ClientAppId", "MessageURLs", "Some.Nested.Thing", "Folders.FolderItems.Subject", "Extra")  # fmt: skip
+DIRECTORY_NAMES = ("properties.message", "Result", "InitiatedBy", "InitiatedBy.user.userPrincipalName", "TargetResources", "TargetResources.modifiedProperties.newValue", "ConsentContext.IsAdminConsent", "AdditionalDetails", "AdditionalDetails.Reason", "targetType", "TargetResources.ModifiedProperties.DisplayName")  # fmt: skip
 SIGN_IN_NAMES = ("ResultType", "Status", "DeviceDetail.isCompliant", "DeviceDetail.trusttype", "riskEventType", "Location", "NetworkLocationDetails", "AutonomousSystemNumber", "IsInteractive")  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_audit_records_give_the_same_fields_both_ways(records, form):
 
 targets = st.lists(
     st.fixed_dictionaries(
-        {"id": st.just("t1"), "userPrincipalName": text},
+        {"id": st.just("t1"), "userPrincipalName": text, "type": st.sampled_from(("User", "ServicePrincipal"))},
         optional={"modifiedProperties": st.lists(st.fixed_dictionaries({"displayName": st.sampled_from(("ConsentContext.IsAdminConsent", "Other")), "oldValue": st.none(), "newValue": st.one_of(st.none(), text, text.map(json.dumps))}), max_size=3)},
     ),
     min_size=1, max_size=2,
@@ -128,7 +128,7 @@ def test_directory_records_give_the_same_fields_both_ways(several, is_line):
             "loggedByService": "Core Directory",
             "initiatedBy": {"user": {"userPrincipalName": "ana@example.org"}, "app": None},
             "targetResources": own,
-            "additionalDetails": [{"key": "k", "value": "v"}],
+            "additionalDetails": [{"key": "k", "value": "v"}, {"key": "reason", "value": str(number)}],
         }
         outer = {"time": "2026-03-01T10:00:00Z", "category": "AuditLogs", "operationName": "Consent to application"}
         diagnostic = {**outer, "resourceId": "/tenants/x/providers/Microsoft.aadiam", "properties": record}

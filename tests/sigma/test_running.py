@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from brokenseal.cli import app
+from brokenseal.errors import UsageError
 from brokenseal.ingest import ingest
 from brokenseal.settings import Settings
 from brokenseal.sigma import OWN_RULES, load_rules, load_text
-from brokenseal.sigma.evidence import CaseReach, placed, rule_evidence
 from brokenseal.sigma.navigator import layer
 from brokenseal.sigma.running import check_rules, run_rules
 from brokenseal.store import Store
@@ -116,6 +116,26 @@ def test_hits_are_all_counted_and_the_first_ones_listed(store_of):
 
     assert list(result.counts.values()) == [5]
     assert [(event(1),), (event(2),)] == found
+
+
+def test_records_are_judged_together_or_apart_with_the_same_hits(store_of, monkeypatch):
+    """However the text is cut into pieces, and however many of them are judged at once; some lines go one by one."""
+    files = {
+        f"part{n}": lines(
+            audit(3 * n), "{broken", {"value": [audit(3 * n + 1), audit(3 * n + 2, "Send")]}, audit(9 + n)
+        )
+        for n in range(3)
+    }
+    store = store_of(**files)
+    text = rule("  s: {Operation: New-InboxRule}\n  condition: s\n")
+    whole = hits_of(store, text)[1]
+    monkeypatch.setattr("brokenseal.sigma.records._PIECE_BYTES", 1)
+    monkeypatch.setattr("brokenseal.sigma.records._BLOCK_BYTES", 200)
+    for limit in (1, 3, 100):
+        monkeypatch.setattr("brokenseal.sigma.scanning._JUDGED_AT_ONCE", limit)
+
+        assert whole == hits_of(store, text)[1]
+    assert sorted(whole) == [(event(n),) for n in (0, 1, 3, 4, 6, 7, 9, 10, 11)]
 
 
 def test_keywords_are_found_anywhere_in_the_record(store_of):
@@ -266,19 +286,6 @@ def test_the_layer_shows_the_share_of_runnable_rules_and_says_why(store_of):
     assert (found["domain"], found["versions"]["layer"]) == ("enterprise-attack", "4.5")
 
 
-def test_evidence_stands_by_its_case_and_notices_keep_to_their_budget(store_of):
-    records = [audit(n, minute=n, UserId=f"u{n}@example.org") for n in range(1, 8)]
-    result, _ = hits_of(store_of(bare=lines(*records)), rule("  s: {Operation: New-InboxRule}\n  condition: s\n"))
-    evidence = rule_evidence(result)
-    case = CaseReach(case_id="C1", event_ids={event(3)}, mailboxes=(), actors=("u4@example.org",), first_at=NOW.replace(month=3, day=1), last_at=NOW)  # fmt: skip
-    found = placed(evidence, [case], budget=2)
-
-    assert [each.subject for each in found.by_case["C1"]] == ["u3@example.org", "u4@example.org"]
-    assert [each.subject for each in found.notices] == ["u1@example.org", "u2@example.org"]
-    assert found.left_out == 3
-    assert {7} == {each.rule_hits for each in evidence}
-
-
 # ---------------------------------------------------------------- the rules that the product publishes
 
 BIND = {
@@ -411,6 +418,15 @@ def test_the_command_line_runs_checks_and_maps(store_of, tmp_path):
     assert checked.exit_code == 3
     assert f"{rules / 'bad.yml'}:2: not YAML" in checked.stderr
     assert "1 runnable" in checked.stdout
+
+    tried = CliRunner().invoke(app, ["rules", "check", str(rules), "--json"])
+
+    assert tried.exit_code == 3
+    assert [(each["title"], each["state"]) for each in json.loads(tried.stdout)["rules"]] == [("Forwards", "runnable")]
+
+    refused = CliRunner().invoke(app, ["rules", "check", str(rules), *where, "--engine", "spark"])
+
+    assert isinstance(refused.exception, UsageError)
 
     target = tmp_path / "layer.json"
     mapped = CliRunner().invoke(app, ["rules", "coverage", *where, "-o", str(target)])

@@ -13,6 +13,8 @@ NAMES = [
     (UNIFIED_AUDIT, "o365.audit.MessageURLs", ["MessageURLs"]),
     (UNIFIED_AUDIT, "parameters.ForwardTo", ["Parameters.ForwardTo"]),
     (UNIFIED_AUDIT, "ModifiedProperties{}.NewValue", ["ModifiedProperties.[*].NewValue"]),
+    (UNIFIED_AUDIT, "Parameters.Name", ["Parameters.Name"]),
+    (UNIFIED_AUDIT, "RequestType", ["ExtendedProperties.RequestType"]),
     (SIGN_INS, "Status", ["ResultType", "ResultDescription", "StatusDetails"]),
     (SIGN_INS, "properties.message", ["AuthenticationProtocol"]),
     (SIGN_INS, "DeviceDetail.trusttype", ["DeviceDetail.trustType"]),
@@ -21,6 +23,11 @@ NAMES = [
     (DIRECTORY, "properties.message", ["ActivityDisplayName"]),
     (DIRECTORY, "OperationName", ["ActivityDisplayName"]),
     (DIRECTORY, "properties.TargetResources", ["TargetResources"]),
+    (DIRECTORY, "Status", ["Result", "ResultReason"]),
+    (DIRECTORY, "failure_status_reason", ["ResultReason"]),
+    (DIRECTORY, "properties.targetType", ["TargetResources.type"]),
+    (DIRECTORY, "TargetResources.ModifiedProperties.DisplayName", ["TargetResources.modifiedProperties.displayName"]),
+    (DIRECTORY, "additionalDetails.additionalInfo", ["AdditionalDetails.additionalInfo"]),
     (DIRECTORY, "ConsentContext.IsAdminConsent", ["ConsentContext.IsAdminConsent"]),
 ]
 
@@ -44,6 +51,23 @@ def test_a_dot_behind_a_list_means_each_of_its_objects():
     assert {"[*].modifiedProperties[*].newValue"} == {place.tail for place in field.places}
 
 
+def test_names_below_lists_of_directory_records_are_spelt_as_these_spell_them():
+    (field,) = DIRECTORY.fields("TargetResources.ModifiedProperties.NEWVALUE")
+
+    assert (field.kind, field.is_known) == ("list", True)
+    assert {"[*].modifiedProperties[*].newValue"} == {place.tail for place in field.places}
+
+
+def test_names_and_values_of_parameters_are_those_of_all_of_them():
+    (names,) = UNIFIED_AUDIT.fields("Parameters.Name")
+    (values,) = UNIFIED_AUDIT.fields("OperationProperties.Value")
+    (own,) = UNIFIED_AUDIT.fields("Parameters.Identity")
+
+    assert [place.tail for place in (*names.places, *values.places)][:1] == ["[*].Name"]
+    assert {place.tail for place in values.places} == {"[*].Value"}
+    assert (names.kind, own.kind) == ("list", "named")
+
+
 def test_every_field_of_a_log_has_one_meaning():
     for log in LOGS:
         by_name = {}
@@ -60,6 +84,7 @@ def test_every_field_of_a_log_has_one_meaning():
         ("azure", "signinlogs", "entra_sign_in"),
         ("azure", "riskdetection", "entra_sign_in"),
         ("azure", "auditlogs", "entra_audit"),
+        ("azure", "audit", "entra_audit"),
         ("azure", "activitylogs", None),
         ("azure", "pim", None),
     ],

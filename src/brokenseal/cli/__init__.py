@@ -8,6 +8,7 @@ Heavy imports happen inside the commands: `--help` must answer at once.
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
 import threading
@@ -32,9 +33,11 @@ from brokenseal.cli.options import (
     Master,
     OnEngine,
     PasswordFile,
+    Rules,
     StoreDir,
     Threshold,
     Tlp,
+    rule_paths,
     settings_of,
 )
 from brokenseal.cli.output import emit, note, now, show, write
@@ -84,7 +87,16 @@ def _code_of(result: IngestResult | None, document: CaseDocument | None, fail_on
             return Exit.FINDINGS
     if result is not None and _is_incomplete(result):
         return Exit.INCOMPLETE
+    if document is not None and document.rules is not None:
+        return Exit.INCOMPLETE if any(each.state == "unreadable" for each in document.rules.not_run) else Exit.OK
     return Exit.OK
+
+
+def _warn_of_rules(document: CaseDocument) -> None:
+    """Rules that could not be read or carried out, as `brokenseal rules` says it."""
+    for each in document.rules.not_run if document.rules is not None else ():
+        if each.state == "unreadable":
+            note(f"{each.path}:{each.line}: {each.reason}")
 
 
 def _is_incomplete(result: IngestResult) -> bool:
@@ -107,16 +119,21 @@ def investigate(
     master: Master = None,
     reader: ForWhom = Audience.ANALYST,
     tlp: Tlp = None,
+    rules: Rules = None,
 ) -> None:
     """Do all of it: ingest, detect, exposure, report; ends with the answer on one screen."""
     from brokenseal import investigate as path
     from brokenseal.progress import watching
 
     settings = settings_of(store, password_file, engine=engine, master=master)
+    asked = rule_paths(rules)
     _get_ready()
     with watching(enabled=True) as watch:
-        result, document = path.investigate(exports, settings, now=now(), watch=watch, rebuild=rebuild, tell=note)
+        result, document = path.investigate(
+            exports, settings, now=now(), watch=watch, rules=asked, rebuild=rebuild, tell=note
+        )
     _warn_of(result, lang)
+    _warn_of_rules(document)
     target = report or store / f"report.{lang.value}.html"
     write(target, path.render(document, "html", lang.value, _reading(reader, tlp)))
     if as_json:
@@ -126,19 +143,26 @@ def investigate(
     raise typer.Exit(_code_of(result, document, fail_on))
 
 
-def _reading(reader: Audience, tlp: Marking | None) -> Reading:
+def _reading(reader: Audience, tlp: Marking | None, *, in_full: bool = False) -> Reading:
     from brokenseal.model import Reading
 
-    return Reading(reader=reader.value, tlp=tlp.value if tlp else None)
+    return Reading(reader=reader.value, tlp=tlp.value if tlp else None, in_full=in_full)
 
 
 @app.command()
-def ingest(exports: Exports, store: StoreDir, as_json: AsJson = False, password_file: PasswordFile = None) -> None:
+def ingest(
+    exports: Exports,
+    store: StoreDir,
+    as_json: AsJson = False,
+    password_file: PasswordFile = None,
+    engine: OnEngine = Engine.DUCKDB,
+    master: Master = None,
+) -> None:
     """Read exports into the store; run it again with more at any time."""
     from brokenseal import investigate as path
     from brokenseal.progress import watching
 
-    settings = settings_of(store, password_file)
+    settings = settings_of(store, password_file, engine=engine, master=master)
     with watching(enabled=True) as watch:
         result = path.add_exports(exports, settings, now=now(), watch=watch)
     if as_json:
@@ -181,6 +205,7 @@ def detect(
     rebuild: Rebuild = False,
     engine: OnEngine = Engine.DUCKDB,
     master: Master = None,
+    rules: Rules = None,
 ) -> None:
     """Run the detectors: cases first, then notices, then what could not be assessed."""
     from brokenseal import investigate as path
@@ -189,9 +214,9 @@ def detect(
     if explain is not None:
         _explain(settings_of(store, engine=engine, master=master), explain, lang, as_json=as_json)
         return
-    document = path.document_of(
-        Store.open(settings_of(store, engine=engine, master=master)), rebuild=rebuild, tell=note
-    )
+    settings = settings_of(store, engine=engine, master=master)
+    document = path.document_of(Store.open(settings), rules=rule_paths(rules), rebuild=rebuild, tell=note)
+    _warn_of_rules(document)
     if as_json:
         from brokenseal.reports.summaries import detection_summary
 
@@ -285,13 +310,19 @@ def report(
     master: Master = None,
     reader: ForWhom = Audience.ANALYST,
     tlp: Tlp = None,
+    in_full: Annotated[
+        bool, typer.Option("--in-full", help="Print every message and record, not the first of each case.")
+    ] = False,
+    rules: Rules = None,
 ) -> None:
     """Write the report in one format and language, for one reader."""
     from brokenseal import investigate as path
     from brokenseal.store import Store
 
-    document = path.document_of(Store.open(settings_of(store, engine=engine, master=master)), tell=note)
-    write(output, path.render(document, form.value, lang.value, _reading(reader, tlp)))
+    settings = settings_of(store, engine=engine, master=master)
+    document = path.document_of(Store.open(settings), rules=rule_paths(rules), tell=note)
+    _warn_of_rules(document)
+    write(output, path.render(document, form.value, lang.value, _reading(reader, tlp, in_full=in_full)))
     note(f"{output}")
 
 
@@ -366,6 +397,9 @@ def _screen(document: CaseDocument, target: Path, lang: Lang) -> None:
     show(closing_screen(document, lang.value, report=str(target)))
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 def main() -> None:
     """Run the command line; every error of the product is one line on stderr and an exit code."""
     # Compiling queries makes and drops many small objects; collecting less often is a tenth of a short run.
@@ -381,6 +415,11 @@ def main() -> None:
         sys.exit(Exit.NOTHING_READABLE)
     except BrokensealError as err:
         note(f"brokenseal: {err}")
+        sys.exit(Exit.USAGE)
+    except OSError as err:
+        if err.errno not in _NO_ROOM:
+            raise
+        note(f"brokenseal: no room left on the disk ({err}); what was there before is as it was. Run it again")
         sys.exit(Exit.USAGE)
     except KeyboardInterrupt:
         note("brokenseal: stopped; run the same command again to go on")

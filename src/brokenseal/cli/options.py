@@ -97,11 +97,40 @@ Tlp = Annotated[
     Marking | None,
     typer.Option("--tlp", help="How far the report may travel; PDF and DOCX default to amber+strict, others to none."),
 ]
-OnEngine = Annotated[Engine, typer.Option("--engine", help="What carries out detection and exposure.")]
+OnEngine = Annotated[Engine, typer.Option("--engine", help="What carries out the work: this process, or Spark.")]
 Master = Annotated[
     str | None,
     typer.Option("--master", metavar="URL", help="Spark cluster, as spark://host:7077; default: in this process."),
 ]
+
+OWN_RULES_WORD = "own"
+Rules = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rules",
+        metavar="PATH",
+        help="Sigma rules to be run beside the detectors: a file, a folder, or `own` for ours; repeatable.",
+    ),
+]
+
+
+def rule_paths(words: list[str] | None) -> tuple[Path, ...]:
+    """The files and folders that `--rules` names, each once.
+
+    Raises:
+        UsageError: One of them is not there.
+    """
+    found: list[Path] = []
+    for word in dict.fromkeys(words or ()):
+        path = Path(word)
+        if word == OWN_RULES_WORD:
+            from brokenseal.sigma import OWN_RULES
+
+            path = OWN_RULES
+        elif not path.exists():
+            raise UsageError(place="--rules", value=word, expected="a file of rules, a folder of them, or the word own")
+        found.append(path)
+    return tuple(found)
 
 
 def settings_of(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from brokenseal.cli.options import AsJson, Exit, StoreDir, settings_of
+from brokenseal.cli.options import AsJson, Engine, Exit, StoreDir, settings_of
 from brokenseal.cli.output import emit, note, show, write
 from brokenseal.errors import UsageError
 
@@ -54,9 +54,22 @@ def run(
 
 
 @rules_app.command("check")
-def check(store: StoreDir, paths: RulePaths = None, values: ValuesFile = None, as_json: AsJson = False) -> None:
-    """Say of each rule what it needs, and whether this store can ever satisfy it."""
-    verdicts, faults = _checked(store, paths, values)
+def check(
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", metavar="DIR", help="Folder of the store; without one, any store is meant."),
+    ] = None,
+    paths: RulePaths = None,
+    values: ValuesFile = None,
+    engine: Annotated[
+        Engine, typer.Option("--engine", help="Without a store: what has to take the rules, tried on one record.")
+    ] = Engine.DUCKDB,
+    as_json: AsJson = False,
+) -> None:
+    """Say of each rule what it needs, and whether this store can ever satisfy it, or any could."""
+    if store is not None and engine is not Engine.DUCKDB:
+        raise UsageError(place="--engine", value=engine.value, expected="no --store with it: rules are run by DuckDB")
+    verdicts, faults = _tried(engine, paths, values) if store is None else _checked(store, paths, values)
     if as_json:
         emit({"rules": [_verdict(each) for each in verdicts], "faults": [_fault(each) for each in faults]})
     else:
@@ -98,6 +111,15 @@ def _checked(
 
     with Store.open(settings_of(store)) as opened:
         return check_rules(opened, load_rules(_paths(paths)), values=_values(values))
+
+
+def _tried(
+    engine: Engine, paths: list[Path] | None, values: Path | None
+) -> tuple[Sequence[RuleVerdict], Sequence[RuleFault]]:
+    from brokenseal.sigma import load_rules
+    from brokenseal.sigma.trial import try_rules
+
+    return try_rules(load_rules(_paths(paths)), engine.value, values=_values(values))
 
 
 def _paths(paths: list[Path] | None) -> list[Path]:

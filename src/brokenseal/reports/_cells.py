@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from brokenseal.model import Severity
 from brokenseal.reports import _words
-from brokenseal.reports._escape import anchor, cut, visible
+from brokenseal.reports._escape import anchor, short, visible
 from brokenseal.wording import Phrase, format_value
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ _BARS = {"critical": 4, "high": 3, "medium": 2, "low": 1}
 
 def shown(text: str) -> Markup:
     """Log text, isolated so that its direction does not touch what stands beside it."""
-    return Markup("<bdi>{}</bdi>").format(cut(visible(text), TEXT_LIMIT))
+    return Markup("<bdi>{}</bdi>").format(short(text, TEXT_LIMIT))
 
 
 def sentence(said: Phrase, lang: str) -> Markup:
     """A phrase; the values in it stand out and are isolated."""
     parts = [
-        Markup('<bdi class="v">{}</bdi>').format(cut(visible(text), TEXT_LIMIT))
+        Markup('<bdi class="v">{}</bdi>').format(short(text, TEXT_LIMIT))
         if kind != "words"
         else Markup("{}").format(text)
         for text, kind in _words.pieces(said, lang)
@@ -144,12 +144,12 @@ class Cells:
 
     def record(self, event_id: str) -> Markup:
         """A record's id in short, linked where the record stands in the page."""
-        short = _short_id(visible(event_id))
+        begin = _short_id(short(event_id, 200))
         if event_id in self.embedded:
             return Markup('<a href="#{}" title="{}">{}</a>').format(
-                anchor("rec", event_id), cut(visible(event_id), 200), short
+                anchor("rec", event_id), short(event_id, 200), begin
             )
-        return Markup('<span title="{}">{}</span>').format(cut(visible(event_id), 200), short)
+        return Markup('<span title="{}">{}</span>').format(short(event_id, 200), begin)
 
     def records(self, event_ids: tuple[str, ...]) -> Markup:
         """The first few records, and how many more there are."""

@@ -31,7 +31,7 @@ _UNSEEN = re.compile(
 _FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH HYPHEN-MINUS}\N{FULLWIDTH COMMERCIAL AT}"
 _STARTS_FORMULA = re.compile(rf'^[\s"]*[{re.escape(_FORMULA)}]|^[\t\r\n]')
 # A spreadsheet whose list separator is another than the file's splits cells where we did not.
-_SPLIT_FORMULA = re.compile(rf'([,;|]"*)(?=[{re.escape(_FORMULA)}])')
+_SPLIT_FORMULA = re.compile(rf'([,;|][\s"]*)(?=[{re.escape(_FORMULA)}])')
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~#>])")
 _ANCHOR = re.compile(r"[a-z0-9:._-]{1,100}")
@@ -56,8 +56,15 @@ def cut(text: str, limit: int) -> str:
     return kept + CUT
 
 
+def short(text: str, limit: int) -> str:
+    """The visible text, cut to `limit` UTF-16 units; of a megabyte only the beginning is looked at."""
+    # A line break of two characters becomes one mark, so that twice the limit and one more are always too many.
+    return cut(visible(text[: 2 * limit + 2]), limit)
+
+
 def cell(text: str) -> str:
     """Text for a CSV or XLSX cell: nothing in it starts a formula, whatever the reader's list separator is."""
+    text = text[: 2 * CELL_LIMIT + 2]
     risky = bool(_STARTS_FORMULA.match(text))
     shown = visible(text)
     neutral = _SPLIT_FORMULA.sub(r"\1'", shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from brokenseal.reports import _tables, _words
+from brokenseal.reports import _rules, _tables, _words
 from brokenseal.reports._columns import ACCESSES, FILE, FIRST, LAST, MAILBOX, RECORDS, ReportTable, coded, col
 from brokenseal.wording import phrase
 
@@ -273,6 +273,7 @@ def workbook(document: CaseDocument) -> tuple[ReportTable, ...]:
         alarms(document.coverage),
         detectors(document),
         provenance(document),
+        *_rules.tables(document),
         inputs(document),
         quarantine(document),
         records(document),

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from brokenseal.reports import _words
-from brokenseal.reports._escape import cut, visible
+from brokenseal.reports._escape import short, visible
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from brokenseal.model import Reading
     from brokenseal.reports._columns import Cell, Column, ReportTable
     from brokenseal.reports._figures import Figure
     from brokenseal.wording import Phrase
@@ -88,12 +90,17 @@ class Grid:
     Attributes:
         columns: Names of the columns that paper has room for; all where empty.
         most: Rows that are printed; what is left out is said under the table.
+        per_case: Rows that are printed of each case, and none of no case where there is a case; 0 where cases make no
+            difference.
+        in_full: Rows that are printed where somebody asks for all; 0 where that makes no difference.
         heading: Whether its title stands above it.
     """
 
     table: ReportTable
     columns: tuple[str, ...] = ()
     most: int = 200
+    per_case: int = 0
+    in_full: int = 0
     heading: bool = True
 
 
@@ -144,8 +151,7 @@ class Paper:
 
 def safe(text: str, *, limit: int = TEXT_LIMIT) -> str:
     """Log text on one line: what acts unseen is marked, and text from right to left touches nothing beside it."""
-    # Cut first: making a megabyte visible costs more than the page.
-    shown = cut(visible(text[: 2 * limit]) if len(text) > 2 * limit else visible(text), limit)
+    shown = short(text, limit)
     return f"\u2068{shown}\u2069" if any(unicodedata.bidirectional(mark) in _RIGHT_TO_LEFT for mark in shown) else shown
 
 
@@ -157,11 +163,40 @@ def pieces(said: Phrase, lang: str) -> tuple[Piece, ...]:
     return tuple((safe(text) if kind == "log" else text, kind) for text, kind in _words.pieces(said, lang))
 
 
+def printed(grid: Grid) -> tuple[tuple[Cell, ...], ...]:
+    """The rows of a table that paper shows, with all their cells."""
+    rows = grid.table.rows
+    if not grid.per_case:
+        return rows[: grid.most]
+    place = [column.name for column in grid.table.columns].index("cases")
+    counted: Counter[str] = Counter()
+    kept = []
+    for row in rows:
+        cases = row[place]
+        if isinstance(cases, tuple) and any(counted[case] < grid.per_case for case in cases):
+            counted.update(cases)
+            kept.append(row)
+    return tuple(kept[: grid.most]) or rows[: grid.per_case]
+
+
+def for_reading(paper: Paper, reading: Reading) -> Paper:
+    """The report as it is; where all rows are asked for, its long tables go on as far as any is printed."""
+    if not reading.in_full:
+        return paper
+    return replace(
+        paper,
+        blocks=tuple(
+            replace(block, most=block.in_full, per_case=0) if isinstance(block, Grid) and block.in_full else block
+            for block in paper.blocks
+        ),
+    )
+
+
 def chosen(grid: Grid) -> tuple[tuple[Column, ...], Iterable[tuple[Cell, ...]]]:
     """The columns and rows of a table that paper shows."""
     table = grid.table
     places = [place for place, column in enumerate(table.columns) if not grid.columns or column.name in grid.columns]
-    rows = (tuple(row[place] for place in places) for row in table.rows[: grid.most])
+    rows = (tuple(row[place] for place in places) for row in printed(grid))
     return tuple(table.columns[place] for place in places), rows
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from brokenseal.reports import _figures, _judged, _ledger_tables, _paper_parts, _tables, _words
+from brokenseal.reports import _figures, _judged, _ledger_tables, _paper_parts, _rules, _tables, _words
 from brokenseal.reports._glossary import GLOSSARY
 from brokenseal.reports._paper import Counts, Facts, Grid, Head, Line, Listing, Para, Picture
 from brokenseal.wording import phrase
@@ -29,10 +29,11 @@ def blocks(document: CaseDocument, lang: str) -> tuple[Block, ...]:
         *_pictures(document, lang),
         *_cases(document),
         *_notices(document),
+        *_rules_of_others(document),
         *_messages(document),
         *_coverage(document),
         Head(level=1, said=phrase("Inputs")),
-        *_paper_parts.custody(document),
+        *_paper_parts.custody(document, heading=False),
         *_records(document),
         Head(level=1, said=phrase("Glossary")),
         Facts(rows=GLOSSARY),
@@ -126,6 +127,7 @@ def _cases(document: CaseDocument) -> Iterator[Block]:
         yield Head(level=1, said=phrase("Cases in detail"))
     for number, case in enumerate(document.cases, start=1):
         yield from _case(number, case)
+        yield from _rules_of_case(case, document)
 
 
 def _case(number: int, case: Case) -> Iterator[Block]:
@@ -198,6 +200,30 @@ def _notices(document: CaseDocument) -> Iterator[Block]:
         yield Para(line=Line(said=_words.left_out(document.notices_left_out)), role="note")
 
 
+def _rules_of_case(case: Case, document: CaseDocument) -> Iterator[Block]:
+    said = document.rules.of_case(case.id) if document.rules is not None else None
+    if said is None:
+        return
+    yield Head(level=3, said=_rules.OF_CASE)
+    yield Para(line=Line(said=_rules.LEAD), role="note")
+    yield Grid(table=_rules.of_case(said), columns=_rules.SHORT, heading=False)
+    if said.left_out:
+        yield Para(line=Line(said=_rules.left_out(said.left_out)), role="note")
+
+
+def _rules_of_others(document: CaseDocument) -> Iterator[Block]:
+    rules = document.rules
+    if rules is None:
+        return
+    yield Head(level=1, said=_rules.TITLE)
+    yield Para(line=Line(said=_rules.LEAD))
+    yield Para(line=Line(said=_rules.counts(rules)))
+    yield Grid(table=_rules.apart(rules), columns=_rules.SHORT_APART)
+    if rules.apart_left_out:
+        yield Para(line=Line(said=_rules.left_out(rules.apart_left_out)), role="note")
+    yield Grid(table=_rules.not_run(rules))
+
+
 def _messages(document: CaseDocument) -> Iterator[Block]:
     yield Head(level=1, said=phrase("Messages and folders"))
     yield Para(
@@ -210,11 +236,11 @@ def _messages(document: CaseDocument) -> Iterator[Block]:
     )
     read = _tables.messages(document)
     if read.rows:
-        yield Grid(table=read, columns=_paper_parts.MESSAGES, most=_paper_parts.MESSAGES_PRINTED)
+        yield _paper_parts.messages(read, _paper_parts.MESSAGES)
     else:
         yield Para(line=Line(said=phrase("No record lists a message.")))
     perhaps = _tables.possible_messages(document)
-    yield Grid(table=perhaps, columns=_paper_parts.PERHAPS, most=_paper_parts.MESSAGES_PRINTED)
+    yield _paper_parts.messages(perhaps, _paper_parts.PERHAPS)
     yield Grid(
         table=_tables.folders(document),
         columns=("mailbox", "cases", "folder_path", "known_messages", "first_at", "last_at", "event_ids"),
@@ -256,4 +282,10 @@ def _records(document: CaseDocument) -> Iterator[Block]:
                 said=phrase("Every record that a statement cites. “brokenseal evidence show” prints its recorded text.")
             )
         )
-        yield Grid(table=cited, columns=_RECORDS, most=_paper_parts.RECORDS_PRINTED, heading=False)
+        yield Grid(
+            table=cited,
+            columns=_RECORDS,
+            most=_paper_parts.RECORDS_PRINTED,
+            in_full=_paper_parts.RECORDS_IN_FULL,
+            heading=False,
+        )

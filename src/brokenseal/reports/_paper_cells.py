@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from brokenseal.reports import _words
-from brokenseal.reports._paper import RECORDS_IN_NOTE, TEXTS_SHOWN, pieces, safe, short_id
+from brokenseal.reports._paper import RECORDS_IN_NOTE, TEXTS_SHOWN, pieces, printed, safe, short_id
 from brokenseal.wording import Phrase, format_value, phrase, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _WIDTHS: Final[Mapping[str, float]] = {
 _WIDE: Final[Mapping[str, float]] = {
     "title": 4, "explanation": 5, "because": 6, "without_it": 5, "reason": 4, "subject": 4, "sha256": 5, "expected": 3,
     "sender": 2.6, "internet_message_id": 3.6, "present": 1.2, "mailbox": 2.8, "words": 3, "prior": 3, "result": 1.6,
+    "record_no": 2.2,
 }  # fmt: skip
 
 
@@ -112,14 +113,22 @@ def width(column: Column) -> float:
 
 def left_out(grid: Grid, lang: str) -> str:
     """What is said under a table that is longer than what is printed; "" where it is not."""
-    if len(grid.table.rows) <= grid.most:
+    shown, there = len(printed(grid)), len(grid.table.rows)
+    if shown == there:
         return ""
-    said = phrase(
-        "{shown} of {all} shown; all of them are in the XLSX and JSON reports.",
-        shown=grid.most,
-        all=len(grid.table.rows),
+    if grid.in_full > grid.most or grid.per_case:
+        return say(
+            phrase(
+                "{shown} of {all} are printed. “brokenseal report --format xlsx” (or csv, json) writes all of them, "
+                "“--in-full” prints them here.",
+                shown=shown,
+                all=there,
+            ),
+            lang,
+        )
+    return say(
+        phrase("{shown} of {all} shown; all of them are in the XLSX and JSON reports.", shown=shown, all=there), lang
     )
-    return say(said, lang)
 
 
 def _share(share: float, lang: str) -> str:

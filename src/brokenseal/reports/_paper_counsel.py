@@ -146,4 +146,4 @@ def _messages(document: CaseDocument) -> Iterator[Block]:
     of_cases = dataclasses.replace(listed, rows=tuple(row for row in listed.rows if row[place]))
     if of_cases.rows:
         yield Head(level=1, said=phrase("Messages"))
-        yield Grid(table=of_cases, columns=_MESSAGES, most=_paper_parts.MESSAGES_PRINTED, heading=False)
+        yield _paper_parts.messages(of_cases, _MESSAGES, heading=False)

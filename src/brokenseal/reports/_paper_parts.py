@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
     from brokenseal.judged import Assessment
     from brokenseal.model import Case, CaseDocument
+    from brokenseal.reports._columns import ReportTable
     from brokenseal.reports._paper import Block
     from brokenseal.wording import Phrase
 
-MESSAGES_PRINTED: Final = 20_000
-RECORDS_PRINTED: Final = 2_000
+MESSAGES_OF_A_CASE: Final = 100
+"""Messages of each case that are printed; a report to be read and signed has no use for thousands of lines."""
+MESSAGES_PRINTED: Final = 1_000
+MESSAGES_IN_FULL: Final = 20_000
+RECORDS_PRINTED: Final = 100
+RECORDS_IN_FULL: Final = 2_000
 
 EXPOSURE: Final = (
     "mailbox", "case", "certain", "possible", "possible_folders", "unknowable", "accesses", "first_at", "last_at"
@@ -78,7 +83,19 @@ def exposure(document: CaseDocument) -> Iterator[Block]:
         yield Para(line=Line(said=phrase("No mail access belongs to a case.")))
 
 
-def custody(document: CaseDocument) -> Iterator[Block]:
+def messages(table: ReportTable, columns: tuple[str, ...], *, heading: bool = True) -> Grid:
+    """Messages, those of cases first: the first of each case, or as many as can be where somebody asks for all."""
+    return Grid(
+        table=table,
+        columns=columns,
+        most=MESSAGES_PRINTED,
+        per_case=MESSAGES_OF_A_CASE,
+        in_full=MESSAGES_IN_FULL,
+        heading=heading,
+    )
+
+
+def custody(document: CaseDocument, *, heading: bool = True) -> Iterator[Block]:
     """Inputs with their hashes and counts, what could not be read, and by what the report was made."""
     found = document.inputs
     yield Para(
@@ -95,7 +112,8 @@ def custody(document: CaseDocument) -> Iterator[Block]:
         )
     )
     files = _ledger_tables.inputs(document)
-    yield Grid(table=files, columns=("path", "outcome", "records", "kept", "rejected", "size_bytes", "sha256"))
+    columns = ("path", "outcome", "records", "kept", "rejected", "size_bytes", "sha256")
+    yield Grid(table=files, columns=columns, heading=heading)
     if found.quarantine:
         yield Grid(
             table=_ledger_tables.quarantine(document),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brokenseal.reports import _readers
 from brokenseal.reports._escape import markdown, markdown_code
+from brokenseal.reports._paper import for_reading
 from brokenseal.reports._paper_cells import cells_of
 from brokenseal.reports._typst_data import data
 from brokenseal.wording import translations
@@ -28,7 +29,7 @@ def content(document: CaseDocument, lang: str, reading: Reading) -> dict[str, An
     import msgspec
 
     translations(lang)
-    paper = _readers.paper(document, lang, reading.reader)
+    paper = for_reading(_readers.paper(document, lang, reading.reader), reading)
     shown = data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL)
     # Log text itself holds no such character: `_escape.visible` marks it.
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(shown).replace(_BREAK.encode(), b""))

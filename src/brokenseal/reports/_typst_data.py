@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from brokenseal.reports._paper import Block, Line, Paper, Piece
     from brokenseal.reports._paper_cells import Cells
 
+CELLS_APART: Final = 3_000
 _KINDS: Final = ("certain", "possible", "unknowable")
 
 
@@ -38,8 +39,32 @@ def data(paper: Paper, cells: Cells, *, tlp: str) -> dict[str, Any]:
             "records": say(phrase("Records"), lang),
             "sign": [say(said, lang) for said in _paper.SIGNED],
         },
-        "blocks": [_block(block, cells) for block in paper.blocks],
+        "blocks": _apart([_block(block, cells) for block in paper.blocks]),
     }
+
+
+def _apart(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A long table begins on a page of its own, with what introduces it, and so does what follows it.
+
+    Typst sets a whole table anew for every footnote on a page that holds a part of it: measured, 10,000 messages took
+    three times as long where the page of their last row had footnotes.
+    """
+    for place, block in enumerate(blocks):
+        if block["k"] != "grid" or len(block["cells"]) <= CELLS_APART:
+            continue
+        first = place
+        while first and (
+            blocks[first - 1]["k"] == "head" or (blocks[first - 1]["k"] == "para" and _bare(blocks[first - 1]))
+        ):
+            first -= 1
+        for each in (first, place + 1):
+            if each < len(blocks):
+                blocks[each]["fresh"] = True
+    return blocks
+
+
+def _bare(block: dict[str, Any]) -> bool:
+    return block["note"] is None
 
 
 def _block(block: Block, cells: Cells) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind of block
@@ -99,15 +124,15 @@ def _counts(block: Counts, lang: str) -> list[list[str]]:
 
 def _grid(grid: Grid, cells: Cells) -> dict[str, Any]:
     columns, rows = _paper.chosen(grid)
-    with_notes = min(len(grid.table.rows), grid.most) <= ROWS_WITH_NOTES
+    with_notes = len(_paper.printed(grid)) <= ROWS_WITH_NOTES
     made: list[Any] = []
     for row in rows:
         for column, value in zip(columns, row, strict=True):
             shown = cells.cell(column, value, with_notes=with_notes)
             if isinstance(shown, Note):
                 made.append(_note(shown))
-            elif len(shown) == 1:
-                # Most cells are one text: a plain string costs the compiler least.
+            elif len(shown) == 1 and shown[0][1] == "log":
+                # Most cells are one text of the logs: a plain string costs the compiler least.
                 made.append(breakable(shown[0][0]))
             else:
                 made.append(_runs(shown))

@@ -45,7 +45,7 @@ def render_for(document: CaseDocument, lang: str, reading: Reading) -> bytes:
         UsageError: The marking is no level of TLP 2.0.
     """
     translations(lang)
-    paper = _readers.paper(document, lang, reading.reader)
+    paper = _paper.for_reading(_readers.paper(document, lang, reading.reader), reading)
     tlp = label(reading.tlp or _readers.TLP_USUAL)
     writer = _Writer(cells_of(document, lang))
     title = f"{say(paper.title, lang)} · {say(paper.for_whom, lang)}"
@@ -177,7 +177,7 @@ class _Writer:
             return
         if grid.heading:
             self._append(paragraph(run(say(grid.table.title, self.lang)), style="Heading3"))
-        with_notes = min(len(grid.table.rows), grid.most) <= ROWS_WITH_NOTES
+        with_notes = len(_paper.printed(grid)) <= ROWS_WITH_NOTES
         made = []
         for row in rows:
             line = []

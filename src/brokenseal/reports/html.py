@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _cells, _figures, _judged, _ledger_tables, _paper_short, _tables, _words
+from brokenseal.reports import _cells, _figures, _judged, _ledger_tables, _paper_short, _rules, _tables, _words
 from brokenseal.reports._columns import ReportTable, col
 from brokenseal.reports._escape import anchor
 from brokenseal.reports._glossary import GLOSSARY
@@ -110,6 +110,8 @@ def _whole(document: CaseDocument, lang: str, *, marking: str | None) -> bytes:
             evidence_of=functools.partial(_evidence, document, cells),
             exposure_of=lambda case: _view(_case_exposure(case), cells),
             judged=functools.partial(_judgement, cells),
+            rules=_rules,
+            rules_of=functools.partial(_rules_of_case, document, cells),
             limits=_limits(document),
             moment=_cells.moment,
             shown=_cells.shown,
@@ -209,6 +211,9 @@ def _by_importance(document: CaseDocument) -> Iterable[str]:
             yield from event_ids[: _cells.RECORDS_SHOWN]
     for box in document.coverage.mailboxes:
         yield from box.event_ids[: _cells.RECORDS_SHOWN]
+    if document.rules is not None:
+        for said in (*(said for case in document.rules.cases for said in case.said), *document.rules.apart):
+            yield from said.event_ids[: _cells.RECORDS_SHOWN]
     yield from document.cited
 
 
@@ -291,6 +296,12 @@ def _judgement(cells: _cells.Cells, case: Case) -> dict[str, Any] | None:
     }
 
 
+def _rules_of_case(document: CaseDocument, cells: _cells.Cells, case: Case) -> _View | None:
+    """What rules of others said of a case; None where they said nothing."""
+    said = document.rules.of_case(case.id) if document.rules is not None else None
+    return None if said is None else _view(_rules.of_case(said), cells, without=_rules.PAGE_LACKS)
+
+
 def _views(document: CaseDocument, cells: _cells.Cells, embedded: frozenset[str]) -> dict[str, _View]:
     made = (
         _tables.exposure_of(document.cases),
@@ -312,6 +323,11 @@ def _views(document: CaseDocument, cells: _cells.Cells, embedded: frozenset[str]
     views = {table.name: _view(table, cells) for table in made}
     views["messages"] = _view(_tables.messages(document), cells, without=_MESSAGES_LEFT_TO_FILES)
     views["possible_messages"] = _view(_tables.possible_messages(document), cells, without=_MESSAGES_LEFT_TO_FILES)
+    if document.rules is not None:
+        lacks = _rules.PAGE_LACKS | {"standing"}
+        views["rules_apart"] = _view(_rules.apart(document.rules), cells, without=lacks)
+        total = document.rules.not_run_in_all
+        views["rules_not_run"] = _view(_rules.not_run(document.rules), cells, total=total)
     views["records"] = _view(_ledger_tables.records(document, embedded), cells, total=len(document.cited))
     return views
 

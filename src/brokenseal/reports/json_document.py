@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
+_HALF = re.compile("[\ud800-\udfff]")
 _PHRASE = {"template", "values"}
 
 
@@ -28,11 +29,26 @@ def to_json(value: Any) -> bytes:
     import msgspec
 
     plain = msgspec.to_builtins(value, order="deterministic", builtin_types=(dt.datetime,))
+    if isinstance(value, CaseDocument) and value.rules is None:
+        del plain["rules"]
     for found in _phrases(plain):
         # A document read back holds times where text of their form stood; both must give the same bytes.
         values = {name: _time(each) if isinstance(each, str) else each for name, each in found["values"].items()}
         found["text"] = say(Phrase(template=found["template"], values=values), "en")
-    return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
+    try:
+        content = msgspec.json.encode(plain)
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, as in a file name that is no UTF-8, has no place in JSON that others read.
+        content = msgspec.json.encode(_encodable(plain))
+    return msgspec.json.format(content, indent=2) + b"\n"
+
+
+def _encodable(plain: Any) -> Any:
+    if isinstance(plain, str):
+        return _HALF.sub("\N{REPLACEMENT CHARACTER}", plain)
+    if isinstance(plain, dict):
+        return {_encodable(key): _encodable(value) for key, value in plain.items()}
+    return [_encodable(each) for each in plain] if isinstance(plain, list | tuple) else plain
 
 
 def document_to_json(document: CaseDocument) -> bytes:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from brokenseal.model import Reporter
-from brokenseal.reports import _judged, _ledger_tables, _paper_short, _tables, _words
+from brokenseal.reports import _judged, _ledger_tables, _paper_short, _rules, _tables, _words
 from brokenseal.reports._escape import cut, markdown, markdown_code
 from brokenseal.reports._tlp import label
 from brokenseal.wording import Phrase, format_value, phrase, say
@@ -55,6 +55,7 @@ def _lines(document: CaseDocument, lang: str) -> Iterator[str]:
         yield from _section(messages.title, lang)
         yield from _table(messages, lang, only=_SHORT, most=MESSAGES_SHOWN)
     yield from _notices(document, lang)
+    yield from _rules_of_others(document, lang)
     for table in (
         _ledger_tables.detectors(document),
         _ledger_tables.sources(coverage),
@@ -75,6 +76,34 @@ def _notices(document: CaseDocument, lang: str) -> Iterator[str]:
         yield from _finding(notice, document, lang)
     if document.notices_left_out:
         yield _said(_words.left_out(document.notices_left_out), lang)
+
+
+def _rules_of_others(document: CaseDocument, lang: str) -> Iterator[str]:
+    rules = document.rules
+    if rules is None:
+        return
+    yield from (*_section(_rules.TITLE, lang), _said(_rules.LEAD, lang), "", _said(_rules.counts(rules), lang), "")
+    apart, not_run = _rules.apart(rules), _rules.not_run(rules)
+    if apart.rows:
+        yield from (*_subsection(apart.title, lang), *_table(apart, lang, only=_rules.SHORT_APART), "")
+    if rules.apart_left_out:
+        yield from (_said(_rules.left_out(rules.apart_left_out), lang), "")
+    if not_run.rows:
+        yield from (*_subsection(not_run.title, lang), *_table(not_run, lang, most=MESSAGES_SHOWN))
+
+
+def _rules_of_case(case: Case, document: CaseDocument, lang: str) -> Iterator[str]:
+    said = document.rules.of_case(case.id) if document.rules is not None else None
+    if said is None:
+        return
+    yield from ("", *_subsection(_rules.OF_CASE, lang), _said(_rules.LEAD, lang), "")
+    yield from _table(_rules.of_case(said), lang, only=_rules.SHORT)
+    if said.left_out:
+        yield from ("", _said(_rules.left_out(said.left_out), lang))
+
+
+def _subsection(title: Phrase, lang: str) -> tuple[str, ...]:
+    return (f"### {markdown(say(title, lang))}", "")
 
 
 def _program(document: CaseDocument) -> str:
@@ -138,6 +167,7 @@ def _case(number: int, case: Case, document: CaseDocument, lang: str) -> Iterato
             yield from (f"- {_said(sentence, lang)}" for sentence in sentences)
     for found in case.findings:
         yield from ("", *_finding(found, document, lang))
+    yield from _rules_of_case(case, document, lang)
 
 
 def _judgement(case: Case, judged: Assessment, lang: str) -> Iterator[str]:

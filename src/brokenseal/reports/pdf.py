@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from brokenseal.model import Reading, Reporter
 from brokenseal.reports import _readers
+from brokenseal.reports._paper import for_reading
 from brokenseal.reports._paper_cells import cells_of
 from brokenseal.reports._typst_data import data
 from brokenseal.wording import translations
@@ -69,7 +70,7 @@ def content(document: CaseDocument, lang: str, reading: Reading) -> dict[str, An
         UsageError: The marking is no level of TLP 2.0.
     """
     translations(lang)
-    paper = _readers.paper(document, lang, reading.reader)
+    paper = for_reading(_readers.paper(document, lang, reading.reader), reading)
     return data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL)
 
 

@@ -36,6 +36,7 @@ def detection_summary(document: CaseDocument, lang: str) -> JsonObject:
         "token_provenance": document.token_provenance,
         "cannot_tell": [say(sentence, lang) for sentence in document.coverage.cannot_tell],
         "table_versions": document.table_versions,
+        **({} if document.rules is None else {"rules": document.rules}),
     }
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from brokenseal.input_alarms import explain
-from brokenseal.reports import _judged, _words
+from brokenseal.reports import _judged, _rules, _words
 from brokenseal.reports._escape import terminal
 from brokenseal.wording import Phrase, format_value, phrase, say
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 CASES_SHOWN = 5
 MAILBOXES_SHOWN = 12
 LIMITS_SHOWN = 6
+RULES_SHOWN = 4
 _TEXTS_SHOWN = 3
 _TEXT_LIMIT = 200
 
@@ -59,6 +60,7 @@ def closing_screen(document: CaseDocument, lang: str, *, report: str | None = No
             _title(phrase("All mail accesses in the logs"), lang),
             _exposure_table([(None, box) for box in document.exposure.mailboxes], lang),
         ]
+    parts += _rules_of_others(document, lang)
     parts += _limits(document.coverage.cannot_tell or document.verdict.reasons, lang)
     parts += _quarantine_line(document, lang)
     if report is not None:
@@ -74,6 +76,7 @@ def detection_screen(document: CaseDocument, lang: str) -> RenderableType:
         parts += [_finding_line(notice, lang) for notice in document.notices]
     if document.notices_left_out:
         parts.append(Text(say(_words.left_out(document.notices_left_out), lang), style="dim"))
+    parts += _rules_of_others(document, lang)
     unsure = [state for state in document.detectors if state.state == "not_assessable"]
     if unsure:
         parts.append(_title(phrase("Could not be assessed"), lang))
@@ -258,6 +261,31 @@ def _finding_line(found: Finding, lang: str) -> RenderableType:
             (f"  {_minute(found.first_at)} UTC", "dim"),
         )
     )
+
+
+def _rules_of_others(document: CaseDocument, lang: str) -> Iterator[RenderableType]:
+    """How many rules fired, and the gravest of each case."""
+    if document.rules is None:
+        return
+    yield _title(_rules.TITLE, lang)
+    yield _line(_rules.counts(document.rules), lang)
+    numbers = {case.id: number for number, case in enumerate(document.cases, start=1)}
+    groups = [(case.case_id, case.said) for case in document.rules.cases]
+    for case_id, said in (*groups, (None, document.rules.apart)):
+        for each in said[:RULES_SHOWN]:
+            where = _rules.APART if case_id is None else phrase("Case {number}", number=numbers[case_id])
+            yield _bullet(
+                Text.assemble(
+                    (say(where, lang), "dim"),
+                    ": ",
+                    (_words.word(_rules.LEVEL, each.level, lang), _SEVERITY_STYLE.get(each.level, "dim")),
+                    ": ",
+                    (_log(each.title), "bold"),
+                    f" ({format_value(each.hits, lang)})",
+                )
+            )
+        if len(said) > RULES_SHOWN:
+            yield _line(phrase("{n} more in the report", n=len(said) - RULES_SHOWN), lang)
 
 
 def _state(state: DetectorState, lang: str) -> Text:

@@ -101,6 +101,11 @@ def load_text(text: str, *, path: str = "<text>") -> RuleSet:
     return _linked(list(found), list(wrong))
 
 
+def rule_files(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The files that `load_rules` would read, in its order."""
+    return tuple(_files(paths, []))
+
+
 def _files(paths: Sequence[Path], faults: list[RuleFault]) -> Iterator[Path]:
     seen: set[Path] = set()
     for path in paths:
@@ -309,7 +314,7 @@ def _described(parsed: SigmaRule | SigmaCorrelationRule, value: Mapping[str, Any
         references = tuple(str(each) for each in listed)
     return Rule(
         key=key,
-        title=parsed.title or key,
+        title=_one_line(parsed.title or key),
         level=next(each for each in LEVELS if each == level),
         path=path,
         line=line,
@@ -319,6 +324,8 @@ def _described(parsed: SigmaRule | SigmaCorrelationRule, value: Mapping[str, Any
         category=source.category if source else None,
         parsed=parsed,
         refers_to=references,
+        author=_one_line(parsed.author or ""),
+        description=_one_line(parsed.description or ""),
     )
 
 

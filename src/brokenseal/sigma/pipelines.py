@@ -83,6 +83,7 @@ _WORDS: Final[Mapping[str, Mapping[tuple[str, str], Sequence[str]]]] = {
     DIRECTORY.source: {
         ("result", "succeeded"): ("success",),
         ("result", "failed"): ("failure",),
+        ("targetresources.type", "service principal"): ("ServicePrincipal",),
     },
 }
 

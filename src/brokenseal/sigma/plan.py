@@ -128,14 +128,14 @@ def _plan_rule(
     named = {field.name: field for name in fields_of(rule.parsed) for field in log.fields(name)}
     fields = tuple(named[name] for name in compiled.fields if name != KEYWORDS)
     unmapped = tuple(sorted(each.name for each in fields if not each.is_known))
-    is_never = _is_never(compiled, ())
+    cannot = is_never(compiled, ())
     verdicts[rule.key] = RuleVerdict(
         rule=rule,
-        state="never" if is_never else "runnable",
+        state="never" if cannot else "runnable",
         source=log.source,
         fields=tuple(each.name for each in fields),
         unmapped=unmapped,
-        reason=_why_never(compiled) if is_never else service.note,
+        reason=_why_never(compiled) if cannot else service.note,
     )
     ready[rule.key] = Ready(rule=rule, log=log, compiled=compiled, fields=fields)
 
@@ -145,7 +145,8 @@ def _why_never(compiled: CompiledRule) -> str:
     return f"a value was left to be filled in: {'; '.join(left)}" if left else "its condition contradicts itself"
 
 
-def _is_never(compiled: CompiledRule, absent: Collection[str]) -> bool:
+def is_never(compiled: CompiledRule, absent: Collection[str]) -> bool:
+    """Whether the rule is true of no record that lacks these fields."""
     return all(outcome(each, absent) is False for each in compiled.conditions)
 
 
@@ -182,13 +183,15 @@ def _settled(ready: Ready, verdict: RuleVerdict, present: Mapping[str, Collectio
     absent = tuple(each.name for each in ready.fields if each.name not in held)
     verdict = replace(verdict, absent=absent)
     # A parameter that no record has is one that nobody used so far; a column that none has was not exported.
-    columns = tuple(each.name for each in ready.fields if each.name in absent and each.kind not in ("named", "changed"))
-    if not _is_never(ready.compiled, columns):
-        if not _is_never(ready.compiled, absent):
+    columns = tuple(
+        each.name for each in ready.fields if each.name in absent and each.kind not in ("named", "keyed", "changed")
+    )
+    if not is_never(ready.compiled, columns):
+        if not is_never(ready.compiled, absent):
             return verdict
         return replace(verdict, reason=f"so far no record has {', '.join(absent)}")
     unknown = [name for name in absent if name in verdict.unmapped]
-    if unknown and _is_never(ready.compiled, unknown):
+    if unknown and is_never(ready.compiled, unknown):
         return replace(
             verdict,
             state="never",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _FILL_IN: Final = re.compile(
-    r"^<[^<>]* [^<>]*>$|^\s*insert .*(id|name|here|multiple)|^UPN$|^HomeTenantID$", re.IGNORECASE
+    r"^<[^<>]* [^<>]*>$|^\s*insert .*(id|name|here|multiple)|^UPN$|^HomeTenantID$|^\$Target[A-Z]\w+$", re.IGNORECASE
 )
 
 

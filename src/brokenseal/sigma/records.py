@@ -10,6 +10,7 @@ compiled rules see texts and lists of texts alone.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -109,15 +110,25 @@ def pieces(root: Path, sha256: str) -> Iterator[Piece]:
 
 
 def _lines(block: bytes, first: int) -> pa.Table:
-    if not block.isascii():
-        try:
-            block.decode()
-        except UnicodeDecodeError:
-            block = block.decode("utf-8", "replace").encode()
-    ends = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == ord("\n")).astype(np.int32) + 1
-    offsets = np.concatenate((np.zeros(1, np.int32), ends))
-    text = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(block))
-    return pa.table({RECORD_NO: pa.array(np.arange(first, first + len(ends))), "line": text})
+    block = _sound_text(block)
+    # Records are long: to look for each next end is ten times as fast as to compare every byte.
+    ends = array("i", [0])
+    end = block.find(b"\n")
+    while end >= 0:
+        ends.append(end + 1)
+        end = block.find(b"\n", end + 1)
+    number = len(ends) - 1
+    text = pa.StringArray.from_buffers(number, pa.py_buffer(ends), pa.py_buffer(block))
+    return pa.table({RECORD_NO: pa.array(np.arange(first, first + number)), "line": text})
+
+
+def _sound_text(block: bytes) -> bytes:
+    whole = pa.StringArray.from_buffers(1, pa.py_buffer(array("i", [0, len(block)])), pa.py_buffer(block))
+    try:
+        whole.validate(full=True)
+    except pa.ArrowInvalid:
+        return block.decode("utf-8", "replace").encode()
+    return block
 
 
 def payload_of(shapes: Sequence[str]) -> tuple[str, ...]:
@@ -199,7 +210,9 @@ def _column(field: RecordField, at: Mapping[tuple[str, ...], ir.StringValue]) ->
 def _standing(field: RecordField, head: ir.StringValue, tail: str) -> ir.Value:
     match field.kind:
         case "named":
-            return _named(head, tail)
+            return _named(head, tail, "Name", "Value")
+        case "keyed":
+            return _named(head, tail, "key", "value")
         case "changed":
             return _changed(head, tail)
     is_nested = head.startswith("{") | head.startswith("[")
@@ -225,11 +238,11 @@ def _list(value: ir.StringValue) -> ir.ArrayValue:
     return value.isnull().ifelse(ibis.null("array<string>"), several)
 
 
-def _named(head: ir.StringValue, name: str) -> ir.ArrayValue:
+def _named(head: ir.StringValue, name: str, key: str, value: str) -> ir.ArrayValue:
     rows = head.startswith("[").ifelse(head, ibis.null("string")).try_cast("json")
-    pairs = rows.try_cast("array<struct<Name: string, Value: string>>")
-    found = pairs.filter(lambda each: (each["Name"].lower() == name.lower()) & each["Value"].notnull())
-    values = found.map(lambda each: each["Value"])
+    pairs = rows.try_cast(f"array<struct<{key}: string, {value}: string>>")
+    found = pairs.filter(lambda each: (each[key].lower() == name.lower()) & each[value].notnull())
+    values = found.map(lambda each: each[value])
     return (values.length() > 0).ifelse(values, ibis.null("array<string>"))
 
 
@@ -302,7 +315,9 @@ def _found(field: RecordField, head: Any, place: Place) -> Any:
     if head is None:
         return None
     if field.kind == "named":
-        return _named_values(_opened(head), place.tail)
+        return _named_values(_opened(head), place.tail, "Name", "Value")
+    if field.kind == "keyed":
+        return _named_values(_opened(head), place.tail, "key", "value")
     if field.kind == "changed":
         return _changed_values(_opened(head), place.tail)
     if "[*]" in place.tail:
@@ -347,12 +362,12 @@ def _walk(value: Any, steps: Sequence[str]) -> Iterator[Any]:
         yield from _walk(value[steps[0]], steps[1:])
 
 
-def _named_values(rows: Any, name: str) -> list[str] | None:
+def _named_values(rows: Any, name: str, key: str, value: str) -> list[str] | None:
     pairs = [each for each in rows if isinstance(each, Mapping)] if isinstance(rows, list) else []
     found = [
-        _written(each["Value"])
+        _written(each[value])
         for each in pairs
-        if isinstance(each.get("Name"), str) and each["Name"].lower() == name.lower() and each.get("Value") is not None
+        if isinstance(each.get(key), str) and each[key].lower() == name.lower() and each.get(value) is not None
     ]
     return found or None
 

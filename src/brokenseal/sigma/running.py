@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import ibis
 import pyarrow as pa
@@ -18,7 +18,7 @@ from brokenseal.sigma.scanning import INPUT, RULES, Found, carried_of, scan
 from brokenseal.sigma.values import RuleFault, RuleHit, RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import ibis.expr.types as ir
 
@@ -29,11 +29,17 @@ if TYPE_CHECKING:
 
 LISTED: Final = 1000
 """Hits of one rule that are listed; all are counted."""
+_INTERNAL: Final = "internal_domains"
 _START: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def run_rules(
-    store: Store, rules: RuleSet, *, values: Mapping[str, Sequence[str]] | None = None, listed: int = LISTED
+    store: Store,
+    rules: RuleSet,
+    *,
+    values: Mapping[str, Sequence[str]] | None = None,
+    listed: int = LISTED,
+    wanted: Collection[str] = (),
 ) -> RunResult:
     """Carry out rules over all records of a store.
 
@@ -42,15 +48,16 @@ def run_rules(
         rules: What was read.
         values: Placeholder to its values.
         listed: Hits of one rule that are listed.
+        wanted: Records whose hits are listed before those of others.
 
     Raises:
         EvidenceChanged: recorded text is gone or damaged.
     """
-    planned = plan(rules, values=known_values(store) | dict(values or {}))
+    planned = plan(rules, values=_values(store, rules, values))
     found = Found()
     for log in logs_of(planned):
         scan(store, log, planned, found)
-    hits, counts = _hits(store, planned, found, listed)
+    hits, counts = _hits(store, planned, found, _Listing(listed, frozenset(wanted)))
     return RunResult(
         hits=hits,
         counts=counts,
@@ -64,11 +71,17 @@ def check_rules(
     store: Store, rules: RuleSet, *, values: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[tuple[RuleVerdict, ...], tuple[RuleFault, ...]]:
     """What each rule needs, and whether this store can satisfy it; and what is wrong with the others."""
-    planned = plan(rules, values=known_values(store) | dict(values or {}))
+    planned = plan(rules, values=_values(store, rules, values))
     found = Found()
     for log in logs_of(planned):
         scan(store, log, planned, found, with_rules=False)
     return settled(planned, found.present), (*planned.faults, *found.faults)
+
+
+def _values(store: Store, rules: RuleSet, given: Mapping[str, Sequence[str]] | None) -> dict[str, Sequence[str]]:
+    """What was given, and what the records tell where a rule asks for it."""
+    asked = any(_INTERNAL in str(each.parsed.to_dict()) for each in rules.rules)
+    return (known_values(store) if asked else {}) | dict(given or {})
 
 
 def known_values(store: Store) -> dict[str, Sequence[str]]:
@@ -79,7 +92,7 @@ def known_values(store: Store) -> dict[str, Sequence[str]]:
         rows = store.run(names.name("name").as_table().distinct()).to_pylist()
         found = sorted({domain for row in rows if (domain := fields.domain_of(row["name"])) is not None})
         if found:
-            return {"internal_domains": [f"@{domain}" for domain in found]}
+            return {_INTERNAL: [f"@{domain}" for domain in found]}
     return {}
 
 
@@ -87,10 +100,19 @@ def known_values(store: Store) -> dict[str, Sequence[str]]:
 
 
 _WHO: Final = ("event_id", "occurred_at", "actor_key", "mailbox_key")
+_WANTED: Final = "sigma_wanted"
 
 
-def _hits(store: Store, planned: Plan, found: Found, listed: int) -> tuple[tuple[RuleHit, ...], dict[str, int]]:
+class _Listing(NamedTuple):
+    """How many hits of a rule are listed, and of which records first."""
+
+    number: int
+    wanted: frozenset[str]
+
+
+def _hits(store: Store, planned: Plan, found: Found, listed: _Listing) -> tuple[tuple[RuleHit, ...], dict[str, int]]:
     bench = store.workbench()
+    bench.hold(_WANTED, pa.table({"event_id": pa.array(sorted(listed.wanted), pa.string())}))
     counts: dict[str, int] = {}
     hits: dict[str, list[RuleHit]] = {}
     matched: dict[str, ir.Table] = {}
@@ -149,7 +171,7 @@ def _list_hits(
     bench: Workbench,
     table: ir.Table,
     keys: Sequence[str | None],
-    listed: int,
+    listed: _Listing,
     hits: dict[str, list[RuleHit]],
     counts: dict[str, int],
 ) -> None:
@@ -159,10 +181,19 @@ def _list_hits(
         if key is None:
             continue
         counts[key] = row["n"]
-        if listed:
-            own = table.filter(table[RULES].contains(row["rule"]))
-            first = own.order_by(["occurred_at", "event_id"]).select(*_WHO).limit(listed)
-            hits[key] = [_hit(key, found) for found in bench.fetch(compile_query(first)).to_pylist()]
+        if listed.number:
+            own = table.filter(table[RULES].contains(row["rule"])).select(*_WHO)
+            first = _wanted_first(own, listed) if row["n"] > listed.number else own
+            query = compile_query(first.order_by(["occurred_at", "event_id"]))
+            hits[key] = [_hit(key, found) for found in bench.fetch(query).to_pylist()]
+
+
+def _wanted_first(own: ir.Table, listed: _Listing) -> ir.Table:
+    if not listed.wanted:
+        return own.order_by(["occurred_at", "event_id"]).limit(listed.number)
+    wanted = ibis.table({"event_id": "string"}, name=_WANTED)
+    told = own.mutate(is_other=~own["event_id"].isin(wanted["event_id"]))
+    return told.order_by(["is_other", "occurred_at", "event_id"]).limit(listed.number).drop("is_other")
 
 
 def _hit(key: str, row: Mapping[str, Any]) -> RuleHit:
@@ -233,7 +264,7 @@ def _list_episodes(
     counted: Counted,
     table: ir.Table,
     completed: dict[str, ir.Table],
-    listed: int,
+    listed: _Listing,
     hits: dict[str, list[RuleHit]],
     counts: dict[str, int],
 ) -> None:
@@ -252,7 +283,7 @@ def _list_episodes(
     if not number or not rule.is_shown:
         return
     counts[rule.key] = number
-    bench.hold(f"{name}_episodes", compile_query(episodes.order_by(["to_us", *groups]).limit(listed)))
+    bench.hold(f"{name}_episodes", compile_query(episodes.order_by(["to_us", *groups]).limit(listed.number)))
     chosen = ibis.table(dict(episodes.schema().items()), name=f"{name}_episodes")
     rows = bench.fetch(compile_query(counting.members(counted_hits, chosen, counted.correlation))).to_pylist()
     hits[rule.key] = _grouped(rule.key, rows, counted.correlation.group_by, groups)

@@ -45,7 +45,11 @@ if TYPE_CHECKING:
 RULES: Final = "_rules"
 """Column of hits: positions of the rules among those of their log, as a list."""
 INPUT: Final = "_input"
+_ROWS: Final = "sigma_rows"
 _LINES: Final = {RECORD_NO: "int64", "line": "string"}
+_JUDGED_AT_ONCE: Final = 200_000
+"""Records whose fields are held before the rules are asked: to plan a query of many rules takes longer than to carry it
+out on the records of one piece."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +82,7 @@ class _Pass:
         with_text: Whether some rule has keywords.
         several: Numbers of lines that hold more than one record, by input.
         queries: Compiled queries by what they are for; compiling takes longer than many a query.
+        held: Held tables of rows that are still to be judged, with the SHA-256 of the input of each.
     """
 
     log: Log
@@ -87,6 +92,7 @@ class _Pass:
     with_text: bool
     several: Mapping[str, frozenset[int]]
     queries: dict[tuple[object, ...], str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
 
     def kinds(self) -> dict[str, str]:
         """The columns of rows of records."""
@@ -122,11 +128,18 @@ def scan(store: Store, log: Log, planned: Plan, found: Found, *, with_rules: boo
         with_text=with_rules and any(KEYWORDS in each.compiled.fields for each in rules),
         several=_several(store),
     )
+    bench = store.workbench()
+    number = 0
     for shapes, inputs in _inputs(store, log):
         payload = payload_of(shapes)
         held = (piece for sha256 in inputs for piece in pieces(store.root, sha256))
         while batch := list(islice(held, store.settings.threads)):
-            _look_at(store, asked, payload, batch, found)
+            _look_at(bench, asked, payload, batch, found)
+            number += sum(len(piece.lines) for piece in batch)
+            if asked.with_text or number >= _JUDGED_AT_ONCE:
+                _judge(bench, asked, found)
+                number = 0
+    _judge(bench, asked, found)
 
 
 def _inputs(store: Store, log: Log) -> list[tuple[tuple[str, ...], list[str]]]:
@@ -150,46 +163,47 @@ def _several(store: Store) -> dict[str, frozenset[int]]:
     return {sha256: frozenset(numbers) for sha256, numbers in found.items()}
 
 
-def _look_at(store: Store, asked: _Pass, payload: Sequence[str], batch: Sequence[Piece], found: Found) -> None:
-    bench = store.workbench()
-    names = [f"sigma_{number}" for number in range(len(batch))]
-    several = [asked.several.get(piece.sha256, frozenset()) for piece in batch]
-    for name, piece in zip(names, batch, strict=True):
-        bench.hold(f"{name}_lines", piece.lines)
-    left = dict(zip(names, several, strict=True))
-    taken = bench.at_once(lambda own, name: _take(own, name, asked, payload, left[name]), names)
-    for name, piece, odd in zip(names, batch, taken, strict=True):
+def _look_at(bench: Workbench, asked: _Pass, payload: Sequence[str], batch: Sequence[Piece], found: Found) -> None:
+    """Hold the fields of the records of some pieces."""
+    slots = [f"sigma_{number}_lines" for number in range(len(batch))]
+    names = [f"{_ROWS}_{len(asked.held) + number}" for number in range(len(batch))]
+    several = {slot: asked.several.get(piece.sha256, frozenset()) for slot, piece in zip(slots, batch, strict=True)}
+    rows = dict(zip(slots, names, strict=True))
+    for slot, piece in zip(slots, batch, strict=True):
+        bench.hold(slot, piece.lines)
+    taken = bench.at_once(lambda own, slot: _take(own, slot, rows[slot], asked, payload, several[slot]), slots)
+    asked.held.update({name: piece.sha256 for name, piece in zip(names, batch, strict=True)})
+    for piece, odd in zip(batch, taken, strict=True):
         found.records += len(piece.lines)
         slow = _slow_rows(piece, odd, asked)
-        _judge(bench, name, piece, asked, found)
         if slow is not None:
-            bench.hold(f"{name}_rows", slow)
-            _judge(bench, name, piece, asked, found)
-        bench.drop(f"{name}_lines", f"{name}_rows")
+            name = f"{_ROWS}_{len(asked.held)}"
+            bench.hold(name, slow)
+            asked.held[name] = piece.sha256
+    bench.drop(*slots)
 
 
-def _take(bench: Workbench, name: str, asked: _Pass, payload: Sequence[str], several: frozenset[int]) -> frozenset[int]:
+def _take(
+    bench: Workbench, lines: str, rows: str, asked: _Pass, payload: Sequence[str], several: frozenset[int]
+) -> frozenset[int]:
     """Hold the fields of a piece's records, and give the numbers of the lines that are to be read one by one."""
-    key = ("take", name, tuple(payload))
     odd = set(several)
     try:
-        bench.hold(f"{name}_rows", _query(asked, key, lambda: _taken(f"{name}_lines", asked, payload)))
+        bench.hold(rows, _query(asked, ("take", lines, tuple(payload)), lambda: _taken(lines, asked, payload)))
     except REFUSED:
         # Some line is no JSON. Which one it is costs a pass of its own.
-        lines = ibis.table(_LINES, name=f"{name}_lines")
-        broken = lines.filter(~is_json(lines)).select(RECORD_NO)
+        table = ibis.table(_LINES, name=lines)
+        broken = table.filter(~is_json(table)).select(RECORD_NO)
         odd.update(bench.fetch(compile_query(broken))[RECORD_NO].to_pylist())
-        bench.hold(f"{name}_sound", compile_query(lines.filter(is_json(lines))))
-        bench.hold(f"{name}_rows", compile_query(_taken(f"{name}_sound", asked, payload)))
-        bench.drop(f"{name}_sound")
-    rows = ibis.table(asked.kinds(), name=f"{name}_rows")
-    numbers = _query(asked, ("odd", name), lambda: rows.filter(rows[IS_ODD]).select(RECORD_NO))
-    odd.update(bench.fetch(numbers)[RECORD_NO].to_pylist())
+        bench.hold(f"{lines}_sound", compile_query(table.filter(is_json(table))))
+        bench.hold(rows, compile_query(_taken(f"{lines}_sound", asked, payload)))
+        bench.drop(f"{lines}_sound")
+    held = ibis.table(asked.kinds(), name=rows)
+    odd.update(bench.fetch(compile_query(held.filter(held[IS_ODD]).select(RECORD_NO)))[RECORD_NO].to_pylist())
     if several:
-        kept = rows.filter(rows[RECORD_NO].notin(sorted(several)))
-        bench.hold(f"{name}_kept", compile_query(kept))
-        bench.hold(f"{name}_rows", compile_query(ibis.table(asked.kinds(), name=f"{name}_kept")))
-        bench.drop(f"{name}_kept")
+        bench.hold(f"{rows}_kept", compile_query(held.filter(held[RECORD_NO].notin(sorted(several)))))
+        bench.hold(rows, compile_query(ibis.table(asked.kinds(), name=f"{rows}_kept")))
+        bench.drop(f"{rows}_kept")
     return frozenset(odd)
 
 
@@ -215,31 +229,36 @@ def _slow_rows(piece: Piece, numbers: frozenset[int], asked: _Pass) -> pa.Table 
     return pa.Table.from_pylist(rows, schema=ibis.schema(asked.kinds()).to_pyarrow()) if rows else None
 
 
-def _judge(bench: Workbench, name: str, piece: Piece, asked: _Pass, found: Found) -> None:
-    """Note what the rows of a piece hold, and keep those that satisfy a rule."""
-    rows = ibis.table(asked.kinds(), name=f"{name}_rows")
+def _judge(bench: Workbench, asked: _Pass, found: Found) -> None:
+    """Note what the held rows hold, keep those that satisfy a rule, and let go of the others."""
+    if not asked.held:
+        return
+    parts = []
+    for name, sha256 in asked.held.items():
+        if sha256 not in found.inputs:
+            found.inputs.append(sha256)
+        part = ibis.table(asked.kinds(), name=name)
+        parts.append(part.mutate(**{INPUT: ibis.literal(found.inputs.index(sha256), "int64")}))
+    bench.view(_ROWS, compile_query(ibis.union(*parts) if len(parts) > 1 else parts[0]))
+    rows = ibis.table({**asked.kinds(), INPUT: "int64"}, name=_ROWS)
     rows = rows.filter(~rows[IS_ODD])
     there = {f"n{number}": rows[each.name].notnull().any() for number, each in enumerate(asked.fields)}
-    summary = _query(asked, ("there", name), lambda: rows.aggregate(n=rows.count(), **there))
+    summary = _query(asked, ("there",), lambda: rows.aggregate(n=rows.count(), **there))
     counted = bench.fetch(summary).to_pylist()[0]
-    if not counted["n"]:
-        return
-    held = found.present.setdefault(asked.log.source, set())
-    held.update(each.name for number, each in enumerate(asked.fields) if counted[f"n{number}"])
-    for names, numbers in asked.groups().items():
-        hits = _satisfying(bench, rows, name, names, numbers, asked, found)
-        if len(hits):
-            if piece.sha256 not in found.inputs:
-                found.inputs.append(piece.sha256)
-            number = pa.scalar(found.inputs.index(piece.sha256), pa.int64())
-            hits = hits.append_column(INPUT, pa.repeat(number, len(hits)))
-            found.hits.setdefault(asked.log.source, []).append(hits)
+    if counted["n"]:
+        held = found.present.setdefault(asked.log.source, set())
+        held.update(each.name for number, each in enumerate(asked.fields) if counted[f"n{number}"])
+        for names, numbers in asked.groups().items():
+            hits = _satisfying(bench, rows, names, numbers, asked, found)
+            if len(hits):
+                found.hits.setdefault(asked.log.source, []).append(hits)
+    bench.drop(*asked.held)
+    asked.held.clear()
 
 
 def _satisfying(
     bench: Workbench,
     rows: ir.Table,
-    name: str,
     names: tuple[str, ...],
     numbers: Sequence[int],
     asked: _Pass,
@@ -250,7 +269,7 @@ def _satisfying(
         if not sound:
             return pa.table({})
         try:
-            return bench.fetch(_query(asked, ("hits", name, sound), partial(_hit_rows, rows, names, sound, asked)))
+            return bench.fetch(_query(asked, ("hits", sound), partial(_hit_rows, rows, names, sound, asked)))
         except REFUSED:
             refused = _refused(bench, rows, names, sound, asked)
             if not refused:
@@ -293,7 +312,7 @@ def _hit_rows(rows: ir.Table, names: tuple[str, ...], numbers: Sequence[int], as
     judged = wide.mutate(**{RULES: ibis.array(told).filter(lambda each: each.notnull())})
     judged = judged.filter(judged[RULES].length() > 0)
     if judged_rows is rows:
-        return judged.select(RECORD_NO, EVENT_ID, *asked.carried, RULES)
+        return judged.select(INPUT, RECORD_NO, EVENT_ID, *asked.carried, RULES)
     keys = judged.select(RULES, **{f"k{place}": judged[each.name] for place, each in enumerate(fields)})
     same = [rows[each.name].identical_to(keys[f"k{place}"]) for place, each in enumerate(fields)]
-    return rows.join(keys, same).select(RECORD_NO, EVENT_ID, *asked.carried, RULES)
+    return rows.join(keys, same).select(INPUT, RECORD_NO, EVENT_ID, *asked.carried, RULES)

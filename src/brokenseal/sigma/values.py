@@ -43,6 +43,7 @@ class Rule:
 
     Attributes:
         key: Its id; without one its name, else path and line. Unique among the rules read together.
+        author, description: As written, on one line, cut.
         parsed: As pySigma holds it, with fields as the rule writes them.
         line: First line of its document.
         refers_to: Keys of the rules that a correlation rule counts.
@@ -61,6 +62,8 @@ class Rule:
     parsed: SigmaRule | SigmaCorrelationRule = field(repr=False, compare=False)
     refers_to: tuple[str, ...] = ()
     is_shown: bool = True
+    author: str = ""
+    description: str = ""
 
     @property
     def is_correlation(self) -> bool:

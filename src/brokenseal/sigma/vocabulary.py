@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["text", "list", "named", "changed"]
+Kind = Literal["text", "list", "named", "keyed", "changed"]
 """text: a scalar as text, anything nested as JSON text · list: a list of scalars, or one · named: the value of one
-name in a list of names and values · changed: the new value of one name among the changes of a directory record."""
+name in a list of names and values · keyed: of one key in a list of keys and values · changed: the new value of one name
+among the changes of a directory record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Place:
 
     Attributes:
         head: Keys from the record's root.
-        tail: JSON path below the head without `$`, or the name to look for (kinds `named` and `changed`).
+        tail: JSON path below the head without `$`, or the name to look for (kinds `named`, `keyed` and `changed`).
     """
 
     head: tuple[str, ...]
@@ -97,6 +98,32 @@ _SEVERAL: Final = frozenset(
     }
 )  # fmt: skip
 _NAMED: Final = frozenset({"parameters", "operationproperties", "extendedproperties", "deviceproperties"})
+_KEYED: Final = frozenset({"additionaldetails"})
+# Rules that ask for these below such a list mean all names, or all values, and no name of that name.
+_BOTH_SIDES: Final = {"name": "[*].Name", "value": "[*].Value"}
+# What directory records write below their lists of objects; rules write it in any case.
+_SPELT: Final = {
+    each.lower(): each
+    for each in (
+        "modifiedProperties",
+        "displayName",
+        "oldValue",
+        "newValue",
+        "userPrincipalName",
+        "groupType",
+        "type",
+        "id",
+        "user",
+        "app",
+        "appId",
+        "servicePrincipalId",
+        "servicePrincipalName",
+        "ipAddress",
+        "key",
+        "value",
+    )
+}
+_DIRECTORY_LISTS: Final = frozenset({"targetresources", "initiatedby", "additionaldetails"})
 
 
 def _key(name: str) -> str:
@@ -133,12 +160,25 @@ def _through_lists(head: str, tail: str) -> str:
 
 
 def _below(field: RecordField, tail: str) -> RecordField:
-    is_named = field.name.lower() in _NAMED and not tail.startswith("[")
-    path = tail if is_named else _through_lists(field.name, tail)
+    head = field.name.lower()
+    kind: Kind = "list"
+    path = _BOTH_SIDES.get(tail.lower(), "") if head in _NAMED else ""
+    is_known = bool(path)
+    if not path and not tail.startswith("["):
+        spelt = _spelt(tail) if head in _DIRECTORY_LISTS else None
+        kind = "named" if head in _NAMED else "keyed" if head in _KEYED and spelt is None else "list"
+        is_known = kind != "list" or spelt is not None
+        tail = spelt or tail
+    if not path:
+        path = tail if kind != "list" else _through_lists(field.name, tail)
     places = tuple(Place(place.head, path) for place in field.places)
-    return RecordField(
-        name=f"{field.name}.{tail}", places=places, kind="named" if is_named else "list", is_known=is_named
-    )
+    return RecordField(name=f"{field.name}.{tail}", places=places, kind=kind, is_known=is_known)
+
+
+def _spelt(tail: str) -> str | None:
+    """A tail as directory records write it; None where they are not known to have it."""
+    steps = [_SPELT.get(step.lower()) for step in tail.replace("[*]", "").split(".")]
+    return ".".join(filter(None, steps)) if all(steps) else None
 
 
 def _as_written(name: str, below: tuple[str, ...]) -> RecordField:
@@ -220,6 +260,8 @@ Comments |
 Data |
 EntityType |
 AlertType |
+Directionality |
+UrlClickAction |
 SiteUrl |
 SourceFileName |
 SourceFileExtension |
@@ -318,11 +360,12 @@ _DIRECTORY = """
 ActivityDisplayName = OperationName operationName | properties.message message activity Activity ActivityType eventName
 Category = category | properties.category
 Result = result | Status status properties.result ResultType
-ResultReason = resultReason ResultDescription |
+ResultReason = resultReason ResultDescription | Status status failure_status_reason
 LoggedByService = loggedByService | Service service Loggedbyservice Workload
 InitiatedBy = initiatedBy | Initiatedby actor
 InitiatedBy.user.userPrincipalName | UserPrincipalName Username
 InitiatedBy.user.ipAddress | IPAddress
+InitiatedBy.user.id | ActorUserId
 TargetResources = targetResources | target TargetResource Target
 AdditionalDetails = additionalDetails |
 AADOperationType = operationType |
@@ -372,10 +415,21 @@ def _changes(table: dict[str, tuple[RecordField, ...]]) -> dict[str, tuple[Recor
         table[name.lower()] = (
             RecordField(name=name, places=tuple(Place(head, name) for head in heads), kind="changed"),
         )
+    kind_of_target = tuple(Place(head, "[*].type") for head in heads)
+    table["targettype"] = (RecordField(name="TargetResources.type", places=kind_of_target, kind="list"),)
     return table
 
 
-UNIFIED_AUDIT: Final = Log(source="unified_audit", title="unified audit log", names=_table(_AUDIT))
+def _sign_in_properties(table: dict[str, tuple[RecordField, ...]]) -> dict[str, tuple[RecordField, ...]]:
+    """What records of signing in hold as a name and a value, and rules ask for by the name alone."""
+    heads = [place.head for place in table["extendedproperties"][0].places]
+    for name in ("RequestType", "ResultStatusDetail", "UserAuthenticationMethod", "KeepMeSignedIn"):
+        places = tuple(Place(head, name) for head in heads)
+        table[name.lower()] = (RecordField(name=f"ExtendedProperties.{name}", places=places, kind="named"),)
+    return table
+
+
+UNIFIED_AUDIT: Final = Log(source="unified_audit", title="unified audit log", names=_sign_in_properties(_table(_AUDIT)))
 SIGN_INS: Final = Log(
     source="entra_sign_in",
     title="Entra sign-in logs",
@@ -419,6 +473,8 @@ SERVICES: Final = (
     Service(product="m365", service="threat_management", log=UNIFIED_AUDIT),
     Service(product="azure", service="signinlogs", log=SIGN_INS),
     Service(product="azure", service="auditlogs", log=DIRECTORY),
+    Service(product="azure", service="audit", log=DIRECTORY),
+    Service(product="azure", service="entra_id", log=DIRECTORY),
     Service(product="azure", service="microsoftgraphactivitylogs", log=GRAPH),
     Service(product="azure", service="graphactivitylogs", log=GRAPH),
     Service(
