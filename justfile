@@ -24,7 +24,7 @@ format:
 docs:
     uv run --frozen python scripts/reference_docs.py
 
-# speed of ingest beside the engine's own reader
+# measure everything and write docs/performance.md, in hours; `just bench --scale smoke` in minutes
 bench *arguments:
     python3 start.py bench {{ arguments }}
 

@@ -4,7 +4,7 @@
     python3 start.py demo                 a simulated tenant, from exports to an opened report
     python3 start.py test [pytest args]   the tests
     python3 start.py lint                 ruff, mypy and the import rules
-    python3 start.py bench [NAME] [args]  a benchmark of the folder bench; ingest if none is named
+    python3 start.py bench [NAME] [args]  all benchmarks, then docs/performance.md; or one of the folder bench
     python3 start.py run -- ARGS          brokenseal ARGS
 
 Nothing is installed outside this folder. The packages of uv.lock go into .venv by means of uv. Where uv is not on PATH
@@ -373,10 +373,10 @@ def install(uv: str, variables: Mapping[str, str], *, with_tests: bool) -> None:
 
 
 def bench_arguments(rest: Sequence[str]) -> list[str]:
-    """The benchmark that is named first, or that of ingest, and what it is given."""
+    """The one benchmark that is named first and what it is given, or all of them and the page that is made of them."""
     if rest and (ROOT / "bench" / f"{rest[0]}.py").is_file():
         return [f"bench/{rest[0]}.py", *rest[1:]]
-    return ["bench/ingest.py", *rest]
+    return ["bench/all.py", *rest]
 
 
 def memory_mb() -> int:

@@ -7,7 +7,8 @@
     python bench/detect.py --store STORE --day               # once more after one more day of logs, and without any
 
 The floor reads mail accesses, sign-ins and events once and throws away copies, which every detector starts with; it
-judges nothing. "Detectors" is all that marks, weighs and finds; "document" is all that `brokenseal detect` does.
+judges nothing (`detect_parts.py`). "Detectors" is all that marks, weighs and finds; "document" is all that `brokenseal
+detect` does.
 Seconds are of the processor, over all threads, because they depend least on what else runs; "wall" is what one waits.
 Everything runs in one process of its own per run; whatever is made for it is simulated.
 """
@@ -27,77 +28,7 @@ from pathlib import Path
 
 NOW = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 
-MEASURE = """
-import contextlib, json, resource, sys, time
-from pathlib import Path
-import brokenseal.investigate as path
-from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door, token_provenance
-from brokenseal.exposure import exposures
-from brokenseal.findings import run_detectors
-from brokenseal.judgement import as_tables, clustered, judge, kept_parts
-from brokenseal.campaigns import campaigns
-from brokenseal.calibration import shipped
-from brokenseal.schema import MARK
-from brokenseal.selection import Selection
-from brokenseal.settings import Settings
-from brokenseal.store import Store
-
-FLOOR = {
-    "mail_accesses": ("event_id", "occurred_at", "mailbox_key", "actor_key", "client_ip", "session_id", "token_id"),
-    "sign_ins": ("event_id", "occurred_at", "actor_key", "client_ip", "session_id", "request_id"),
-    "events": ("event_id", "occurred_at", "actor_key", "client_ip", "operation_key"),
-}
-SHARED = [module for module in (open_door, token_provenance) if hasattr(module, "parts")]
-split, walls = {}, {}
-
-def timed(name, work):
-    begun, wall = time.process_time(), time.perf_counter()
-    done = work()
-    split[name] = split.get(name, 0.0) + time.process_time() - begun
-    walls[name] = walls.get(name, 0.0) + time.perf_counter() - wall
-    return done
-
-def by_detector(tables, seen):
-    with contextlib.ExitStack() as held:
-        known = timed("clusters", lambda: held.enter_context(clustered(tables)))
-        for module in SHARED:
-            parts = module.parts(known)
-            known = timed("parts of " + module.DETECTOR.id, lambda: held.enter_context(kept_parts(known, parts)))
-        marks = {}
-        for detector in MARKING:
-            if set(detector.silent_without).intersection(seen.unmet_needs):
-                continue
-            rows = timed("mark " + detector.id, lambda: detector.mark(known).to_pyarrow())
-            marks[detector.id] = rows.select(MARK.names).cast(MARK.arrow_schema())
-            known = {**known, **as_tables({detector.id: marks[detector.id]})}
-        found = timed("weights", lambda: judge(known, marks, open_door.units(known), shipped()))
-        timed("campaigns", lambda: campaigns(known, marks, found, shipped()))
-        for detector in DETECTORS:
-            if not detector.after:
-                timed("find " + detector.id, lambda: run_detectors(known, (detector,), seen))
-
-with Store.open(Settings(store_dir=Path(sys.argv[1]))) as store:
-    tables = store.tables()
-    records = int(tables["events"].count().to_pyarrow().as_py())
-    if sys.argv[2] == "split":
-        rows = {name: tables[name].select(*columns).distinct() for name, columns in FLOOR.items()}
-        timed("floor", lambda: [each.count().to_pyarrow() for each in rows.values()])
-        seen = timed("coverage", lambda: path.coverage_of(tables))
-        by_detector(tables, seen)
-    if sys.argv[2] in ("split", "detectors"):
-        seen = path.coverage_of(tables)
-        def detectors():
-            with path.weighing(tables, seen) as weighed:
-                path._findings(weighed, seen)
-        timed("detectors", detectors)
-    if sys.argv[2] == "split":
-        timed("exposure of everything", lambda: exposures(tables, [Selection.everything()]))
-    if sys.argv[2] in ("split", "document"):
-        timed("document", lambda: path.document_of(store))
-        timed("document, kept", lambda: path.document_of(store))
-print(json.dumps({"records": records, "cpu": split, "wall": walls,
-                  "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
-"""
+PROGRAM = Path(__file__).with_name("detect_parts.py")
 
 NAMES = frozenset({
     "event_id", "tenant_id", "mailbox_key", "mailbox_upn", "actor", "actor_key", "subject_id", "request_id",
@@ -184,27 +115,31 @@ def last_day(store: Path) -> dt.datetime:
         return found.tables()["events"].occurred_at.max().to_pyarrow().as_py() - dt.timedelta(days=1)
 
 
-def measured(folder: Path, store: Path, what: str) -> dict:
-    script = folder / "measure.py"
-    script.write_text(MEASURE, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script), str(store), what], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return json.loads(done.stdout)
+def measured(store: Path, what: str) -> dict:
+    words = [sys.executable, "-W", "ignore", str(PROGRAM), str(store), what]
+    found = json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    if found["failed"]:
+        sys.exit(f"detect: the engine stopped: {found['failed']}")
+    return found
+
+
+def daily(folder: Path, source: Path, copies: int) -> dict[str, dict]:
+    """What a run costs at first, after one more day, and from scratch; each is asked once more, with nothing new."""
+    store, day = folder / "daily", last_day(source)
+    rewritten(source, store, copies=copies, until=day, since=None)
+    runs = {"all but the last day": measured(store, "document")}
+    rewritten(source, store, copies=copies, until=None, since=day)
+    runs["one more day"] = measured(store, "document")
+    shutil.rmtree(store / "state")
+    runs["from scratch"] = measured(store, "document")
+    return runs
 
 
 def day_by_day(folder: Path, source: Path, copies: int) -> None:
-    """What a run costs at first, after one more day, after nothing, and from scratch."""
-    store, day = folder / "daily", last_day(source)
-    rewritten(source, store, copies=copies, until=day, since=None)
-    runs = {"all but the last day": measured(folder, store, "document")}
-    rewritten(source, store, copies=copies, until=None, since=day)
-    runs["one more day"] = measured(folder, store, "document")
-    shutil.rmtree(store / "state")
-    runs["from scratch"] = measured(folder, store, "document")
+    """Print what runs on days cost."""
     print("| run | records | CPU s | wall s | kept, CPU s | peak MiB |")
     print("|---|--:|--:|--:|--:|--:|")
-    for name, run in runs.items():
+    for name, run in daily(folder, source, copies).items():
         cpu, wall = run["cpu"], run["wall"]
         print(
             f"| {name} | {run['records']:,} | {cpu['document']:.1f} | {wall['document']:.1f} "
@@ -236,7 +171,7 @@ def main() -> None:
         runs = []
         for _ in range(chosen.runs):
             shutil.rmtree(store / "state", ignore_errors=True)
-            runs.append(measured(folder, store, chosen.only))
+            runs.append(measured(store, chosen.only))
     counted, peak = runs[0]["records"], max(run["peak_mib"] for run in runs)
     print(f"{counted:,} records, median of {len(runs)}, Python {platform.python_version()}")
     print("simulated" if chosen.store is None else f"of the store {chosen.store}")

@@ -37,6 +37,10 @@ USERS = 2_000
 SESSION_RECORDS = 40  # records that one session and one token last for
 MIB = 1024 * 1024
 
+CSV_HEADER = (
+    *("RecordId", "CreationDate", "RecordType", "Operation", "UserId", "AuditData"),
+    *("AssociatedAdminUnits", "AssociatedAdminUnitsNames"),
+)
 CLIENTS = (
     ("Client=OWA;Action=ViaProxy", OUTLOOK_WEB, OUTLOOK_WEB),
     ("Client=REST;;", GRAPH, "27922004-5251-4030-b22d-91ecd9a37ea4"),
@@ -242,43 +246,55 @@ def write_json_lines(path: Path, records: int) -> None:
 def write_purview_csv(path: Path, records: int) -> None:
     """The same records as the Purview portal exports them."""
     generator = Generator()
-    header = (
-        "RecordId,CreationDate,RecordType,Operation,UserId,AuditData,AssociatedAdminUnits,AssociatedAdminUnitsNames"
-    )
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(header.split(","))
+        writer.writerow(CSV_HEADER)
         for _ in range(records):
             record = generator.record()
-            audit = json.dumps(record, separators=(",", ":"))
-            writer.writerow(
-                (record["Id"], record["CreationTime"] + "Z", record["RecordType"], record["Operation"],
-                 record["UserId"], audit, "", "")
-            )  # fmt: skip
+            writer.writerow(csv_row(record, json.dumps(record, separators=(",", ":"))))
+
+
+def csv_row(record: dict, audit: str) -> tuple:
+    """One row of the portal's export."""
+    at = record["CreationTime"] + "Z"
+    return (record["Id"], at, record["RecordType"], record["Operation"], record["UserId"], audit, "", "")
 
 
 # ---------------------------------------------------------------- what is measured, each in a process of its own
 
 
 def run_floor(path: Path, threads: int) -> None:
-    """DuckDB alone: typed read_json to one Parquet file."""
+    """DuckDB alone: typed read_json, or read_csv and the typed JSON in it, to one Parquet file."""
     import duckdb
     import ibis
     from ibis.backends.sql.datatypes import DuckDBType
 
     from brokenseal.sources.unified_audit import SOURCE
 
-    columns = ", ".join(
-        f"'{name}': '{DuckDBType.to_string(ibis.dtype(kind))}'"
-        for name, kind in SOURCE.columnar["bare_record"].raw_schema.items()
-    )
+    kinds = {name: ibis.dtype(kind) for name, kind in SOURCE.columnar["bare_record"].raw_schema.items()}
+    if path.suffix == ".csv":
+        record = json.dumps({name: _structure(kind) for name, kind in kinds.items()})
+        rows = f"read_csv('{path}', header=true, all_varchar=true, max_line_size=10000000)"
+        source = f"(SELECT unnest(from_json(AuditData, '{record}')) FROM {rows})"
+    else:
+        listed = ", ".join(f"'{name}': '{DuckDBType.to_string(kind)}'" for name, kind in kinds.items())
+        source = f"read_json('{path}', columns={{{listed}}}, format='newline_delimited')"
     engine = duckdb.connect()
     engine.execute(f"SET threads={threads}")
     engine.execute("SET memory_limit='1024MiB'")
-    engine.execute(
-        f"COPY (SELECT * FROM read_json('{path}', columns={{{columns}}}, format='newline_delimited')) "
-        f"TO '{path}.floor.parquet' (FORMAT parquet, COMPRESSION snappy)"
-    )
+    engine.execute("SET enable_progress_bar=false")
+    target = f"{path}.floor.parquet"
+    engine.execute(f"COPY (SELECT * FROM {source}) TO '{target}' (FORMAT parquet, COMPRESSION snappy)")
+    Path(target).unlink()
+
+
+def _structure(kind):
+    """A type as DuckDB's from_json wants it."""
+    from ibis.backends.sql.datatypes import DuckDBType
+
+    if kind.is_struct():
+        return {name: _structure(each) for name, each in kind.items()}
+    return [_structure(kind.value_type)] if kind.is_array() else DuckDBType.to_string(kind)
 
 
 def run_ingest(path: Path, store: Path, threads: int) -> None:
@@ -294,14 +310,14 @@ def measured(what: str, path: Path, store: Path, threads: int) -> tuple[float, f
     """Seconds and CPU seconds (the process's start-up left out) and peak resident MiB of one run in its own process."""
     code = (
         "import sys, time; sys.path[:0] = [sys.argv[1]]; import ingest as bench; from pathlib import Path\n"
-        "import duckdb, ibis, deltalake, pandas, resource; ibis.duckdb\n"
+        "import duckdb, ibis, deltalake, measuring, pandas; ibis.duckdb\n"
         "import brokenseal.ingest, brokenseal._ingest_columnar\n"
         "what, path, store, threads = sys.argv[2:6]\n"
         "begun, worked = time.perf_counter(), time.process_time()\n"
         "if what == 'floor': bench.run_floor(Path(path), int(threads))\n"
         "else: bench.run_ingest(Path(path), Path(store), int(threads))\n"
         "seconds, worked = time.perf_counter() - begun, time.process_time() - worked\n"
-        "print('SECONDS', seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)\n"
+        "print('SECONDS', seconds, worked, measuring.high_water_mib())\n"
     )
     arguments = [sys.executable, "-W", "ignore", "-c", code, str(Path(__file__).parent), what, str(path), str(store)]
     done = subprocess.run([*arguments, str(threads)], check=True, capture_output=True, text=True)

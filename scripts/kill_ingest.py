@@ -33,9 +33,9 @@ from brokenseal.settings import Settings
 import duckdb, deltalake, ibis
 ibis.duckdb
 print("ready", flush=True)
-brokenseal.ingest.FAST_BYTES = 1 << 20
+brokenseal._ingest_reading.FAST_BYTES = 1 << 20
 brokenseal.ingest.ingest(
-    [Path(sys.argv[1])], Settings(store_dir=Path(sys.argv[2]), threads=1), now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    [Path(sys.argv[1])], Settings(store_dir=Path(sys.argv[2]), threads=2), now=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 )
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
+import brokenseal._ingest_reading
 import brokenseal.ingest
 from brokenseal.ingest import ingest
 from brokenseal.settings import Settings
@@ -21,7 +22,7 @@ def stored(folder, texts: list[str], *, fast: bool, monkeypatch, but_not: str = 
     for number, text in enumerate(texts):
         paths.append(folder / f"export-{number:03}.txt")
         paths[-1].write_bytes(text.encode(*ENCODING))
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if fast else 1 << 60)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0 if fast else 1 << 60)
     chosen = Settings(store_dir=folder / "store", threads=1)
     result = ingest(paths, chosen, now=NOW)
     with Store.open(chosen) as store:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import brokenseal._ingest_parts
+import brokenseal._ingest_reading
 import brokenseal._ingest_segments
 import brokenseal.ingest
 from brokenseal.errors import EvidenceChanged, NothingReadable, StoreError
@@ -70,7 +71,7 @@ def world(tmp_path) -> World:
 @pytest.fixture(params=["plain", "columnar"])
 def path_of_reading(request, monkeypatch) -> str:
     """Both ways of reading, the columnar one with segments of a few lines."""
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if request.param == "columnar" else 1 << 60)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0 if request.param == "columnar" else 1 << 60)
     return request.param
 
 
@@ -372,7 +373,7 @@ def test_equal_sequences_of_ingests_give_equal_versions(tmp_path):
 @given(content=st.binary(max_size=300), fast=st.booleans())
 def test_any_bytes_give_rows_or_a_rejection(tmp_path_factory, monkeypatch, content, fast):
     """Fuzz: whatever stands among good records, those come out, and the counts add up."""
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if fast else 1 << 60)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0 if fast else 1 << 60)
     world = World(tmp_path_factory.mktemp("fuzz"))
     result = world.ingest(world.write("a.jsonl", lines(record(1)) + b"\n" + content + b"\n" + lines(record(2))))
 

@@ -12,6 +12,7 @@ import pytest
 
 import brokenseal._ingest_parts
 import brokenseal._ingest_plan
+import brokenseal._ingest_reading
 import brokenseal._ingest_segments
 import brokenseal.ingest
 from brokenseal.evidence import raw_text, verify
@@ -110,7 +111,7 @@ def test_what_is_no_text_is_set_aside_alike(tmp_path, monkeypatch, form):
 
 class World:
     def __init__(self, folder, monkeypatch):
-        monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0)
+        monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0)
         self.folder = folder
         self.settings = Settings(store_dir=folder / "store", threads=1)
 
@@ -199,9 +200,9 @@ def test_a_damaged_archive_among_others_gives_what_came_out_of_it(world):
 def test_few_bytes_of_a_way_are_not_worth_compiling_its_queries(world, monkeypatch):
     small = [world.write(f"{n}.jsonl", lines(record(n))) for n in range(4)]
     size = sum(path.stat().st_size for path in small)
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", size + 1)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", size + 1)
     assert world.ingest(*small).one_by_one == 4
 
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", size)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", size)
     world.settings = replace(world.settings, store_dir=world.folder / "second")
     assert world.ingest(*small).one_by_one == 0

@@ -164,13 +164,14 @@ def test_tests_run_side_by_side_as_far_as_memory_allows(rest, cpus, memory_mb, e
 @pytest.mark.parametrize(
     ("rest", "expected"),
     [
-        ([], ["bench/ingest.py"]),
-        (["--records", "10"], ["bench/ingest.py", "--records", "10"]),
+        ([], ["bench/all.py"]),
+        (["--scale", "smoke"], ["bench/all.py", "--scale", "smoke"]),
+        *(([word, "--part", "pdf"], ["bench/all.py", word, "--part", "pdf"]) for word in ("run", "page", "list")),
         (["drill", "--runs", "1"], ["bench/drill.py", "--runs", "1"]),
         (["ingest", "drill"], ["bench/ingest.py", "drill"]),
     ],
 )
-def test_a_benchmark_is_named_or_it_is_that_of_ingest(rest, expected):
+def test_a_benchmark_is_named_or_it_is_all_of_them(rest, expected):
     assert start.bench_arguments(rest) == expected
 
 

@@ -184,7 +184,8 @@ class BatchWriter:
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
-        return self.parts
+        # By their numbers: segments that are written at the same time end in any order.
+        return {name: sorted(paths) for name, paths in self.parts.items()}
 
 
 def arrow_rows(name: str, rows: list[dict[str, Any]]) -> pa.Table:

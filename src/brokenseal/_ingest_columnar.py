@@ -1,7 +1,11 @@
 """The fast way of inputs of one shape: thousands of records at a time as typed columns, the odd ones one by one.
 
-    inputs ─ segments ─▶ typed rows ─ lookups ─▶ taken rows ─ normalise ─▶ Parquet parts
-                             └─ lines that do not fit, rows not taken ─▶ RecordReader
+    inputs ─ segments ─▶ typed rows ─ lookups ─▶ taken rows ─ settle ─▶ normalise ─▶ Parquet parts
+                             └─ lines that do not fit, rows not taken ─┘ (RecordReader)
+
+Several segments are under way at a time, each on a lane: a thread and a connection of its own. What depends on order
+(which record is the first of its id, what goes one by one, counts) is settled in the order of the segments in the
+thread that asked, so that the number of lanes changes nothing that is written.
 
 What the engine refuses to read, and what the source's columnar path does not take, goes through `RecordReader`
 with its own text, so that both ways give the same rows and nothing is lost.
@@ -11,6 +15,8 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections import deque
+from itertools import cycle
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,9 +33,12 @@ from brokenseal.model import FramedRecord
 from brokenseal.store import REFUSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
 
     from brokenseal._ingest_batch import BatchWriter
+    from brokenseal._ingest_lanes import Lane, Lanes
     from brokenseal._ingest_parts import Part
     from brokenseal._ingest_program import Program
     from brokenseal._workbench import Workbench
@@ -50,11 +59,12 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 class ColumnarReader:
     """Reads inputs whose records are a source's own, bare or as JSON text in a column."""
 
-    def __init__(self, program: Program, writer: BatchWriter, settings: Settings) -> None:
+    def __init__(self, program: Program, writer: BatchWriter, lanes: Lanes, settings: Settings) -> None:
         """Write to `writer`; every input brings its own counts."""
         self._program = program
         self._writer = writer
         self._bench: Workbench = writer.bench
+        self._lanes = lanes
         self._settings = settings
         self._attempts = 0
 
@@ -65,39 +75,84 @@ class ColumnarReader:
         """
         self._writer.flush()
         payload = self._program.columnar.payload
-        for segment in read_parts(parts, self._writer.folder, self._settings, payload=payload):
-            self._attempts = _ATTEMPTS
-            self._read_segment(segment)
-            segment.discard()
+        lanes = self._lanes.all()
+        waiting: deque[tuple[Lane, Segment, Future[pa.Table | None]]] = deque()
+        segments = read_parts(parts, self._writer.folder, self._settings, payload=payload)
+        try:
+            for lane, segment in zip(cycle(lanes), segments, strict=False):
+                if len(waiting) == len(lanes):
+                    self._finish(*waiting.popleft())
+                waiting.append((lane, segment, lane.thread.submit(self._prepare, lane.bench, segment)))
+            while waiting:
+                self._finish(*waiting.popleft())
+        finally:
+            for _, _, prepared in waiting:
+                prepared.cancel()
+            segments.close()
+        for lane in lanes:
+            lane.check()
 
     # ------------------------------------------------------------ one segment
 
-    def _read_segment(self, segment: Segment) -> None:
-        self._attempts -= 1
-        if not self._load(segment):
-            if segment.lines <= _FEW_LINES or self._attempts <= 0:
-                self._settle(segment, np.empty(0, np.int64), list(self._normalised(segment.recorded(), segment)))
-                return
-            for half in segment.halves():
-                self._read_segment(half)
-                half.discard()
-            return
-        self._widen(segment)
-        self._bench.hold("odd", _numbers_table("record_no", _flattened(segment) if segment.suspects else ()))
-        self._bench.hold("taken", self._program.taken)
-        taken = self._take(segment)
-        slow = [] if len(taken) == segment.lines else self._slow_rows(segment, taken)
-        n_kept = self._settle(segment, taken, slow)
-        if n_kept:
-            self._choose(whole=n_kept == segment.lines)
-            self._write()
-        self._bench.drop("taken", "chosen", "numbers")
-        self._bench.forget_rows()
+    def _prepare(self, bench: Workbench, segment: Segment) -> pa.Table | None:
+        """Load a segment: the rows that can be taken, in order of position; None where something does not fit."""
+        if not self._load(bench, segment):
+            return None
+        self._widen(bench, segment)
+        bench.hold("odd", _numbers_table("record_no", _flattened(segment) if segment.suspects else ()))
+        bench.hold("taken", self._program.taken)
+        return bench.fetch(
+            "SELECT record_no, event_id, epoch_us(occurred_at) AS moment FROM taken ORDER BY record_no"
+        ).combine_chunks()
 
-    def _load(self, segment: Segment) -> bool:
+    def _finish(self, lane: Lane, segment: Segment, prepared: Future[pa.Table | None]) -> None:
+        """Settle a prepared segment, and leave the writing to its lane."""
+        lane.check()
+        found = prepared.result()
+        if found is None:
+            self._attempts = _ATTEMPTS
+            self._read_in_halves(lane, segment)
+            segment.discard()
+            return
+        write = self._settled(lane.bench, segment, found)
+        lane.take_over(write)
+
+    def _read_in_halves(self, lane: Lane, segment: Segment) -> None:
+        """A segment in which something does not fit: part by part, until it is found."""
+        self._attempts -= 1
+        if segment.lines <= _FEW_LINES or self._attempts <= 0:
+            self._claim(segment, None, list(self._normalised(segment.recorded(), segment)))
+            return
+        for half in segment.halves():
+            found = lane.thread.submit(self._prepare, lane.bench, half).result()
+            if found is None:
+                self._read_in_halves(lane, half)
+                half.discard()
+            else:
+                lane.take_over(self._settled(lane.bench, half, found))
+                lane.check()
+
+    def _settled(self, bench: Workbench, segment: Segment, taken: pa.Table) -> Callable[[], None]:
+        """Settle all that depends on the order of segments; what is left to do for this one."""
+        self._count(segment, taken)
+        slow = [] if len(taken) == segment.lines else self._slow_rows(segment, taken["record_no"].to_numpy())
+        fresh = self._claim(segment, taken, slow)
+        paths = {name: self._writer.new_path(name) for name in self._program.outputs} if len(fresh) else {}
+
+        def write() -> None:
+            if paths:
+                self._choose(bench, None if len(fresh) == segment.lines else fresh)
+                self._write(bench, paths)
+            bench.drop("taken", "chosen", "numbers")
+            bench.forget_rows()
+            segment.discard()
+
+        return write
+
+    def _load(self, bench: Workbench, segment: Segment) -> bool:
         try:
             columnar = self._program.columnar
-            rows = self._bench.load_json(
+            rows = bench.load_json(
                 segment.path, columnar.raw_schema, first=segment.first, longest=LINE_BYTES, members=columnar.members
             )
         except REFUSED:
@@ -105,42 +160,44 @@ class ColumnarReader:
         # The number of a row is the number of its line only as long as no line is passed over.
         return rows == segment.lines
 
-    def _take(self, segment: Segment) -> np.ndarray:
-        """Count the rows taken with their inputs, and give their positions, in order."""
-        rows = self._bench.fetch("SELECT record_no, epoch_us(occurred_at) AS moment FROM taken ORDER BY record_no")
-        positions: np.ndarray = rows["record_no"].to_numpy()
-        moments = rows["moment"].to_numpy()
-        for part, own in segment.shares(positions):
+    def _count(self, segment: Segment, taken: pa.Table) -> None:
+        """Count the rows taken with their inputs."""
+        moments = taken["moment"].to_numpy()
+        for part, own in segment.shares(taken["record_no"].to_numpy()):
             first, last = int(moments[own].min()), int(moments[own].max())
             part.tally.saw(_EPOCH + first * _MICROSECOND, _EPOCH + last * _MICROSECOND)
             part.tally.know_shape(part.planned.shape, own.stop - own.start)
             part.records.settle_unknown()
-        return positions
 
-    def _settle(self, segment: Segment, taken: np.ndarray, slow: list[tuple[int, Rows]]) -> int:
-        """Find the records that are new, write the slow ones of them, and say how many of the taken ones are."""
-        claims = [f"SELECT event_id, record_no * {_STEP} AS record_no FROM taken"] if len(taken) else []  # noqa: S608 - names and numbers of our own
+    def _claim(self, segment: Segment, taken: pa.Table | None, slow: list[tuple[int, Rows]]) -> np.ndarray:
+        """Find the records that are new, write the slow ones of them, and give the positions of the taken ones."""
+        claims = []
+        positions = np.empty(0, np.int64)
+        if taken is not None and len(taken):
+            positions = taken["record_no"].to_numpy()
+            claims.append((taken["event_id"].combine_chunks(), positions * _STEP))
         if slow:
             ids = pa.array([rows["events"][0]["event_id"] for _, rows in slow], pa.string())
-            numbers = pa.array([number for number, _ in slow], pa.int64())
-            self._bench.hold("slow", pa.table({"event_id": ids, "record_no": numbers}))
-            claims.append("SELECT event_id, record_no FROM slow")
+            claims.append((ids, np.array([number for number, _ in slow], np.int64)))
         if not claims:
-            return 0
-        self._bench.hold("claims", " UNION ALL ".join(claims))
+            return positions
+        names, numbers = zip(*claims, strict=True)
+        held = pa.table({"event_id": pa.chunked_array(names), "record_no": np.concatenate(numbers)})
+        self._bench.hold("claims", held)
         self._bench.claim()
         fresh = np.sort(self._bench.fetch("SELECT record_no FROM fresh")["record_no"].to_numpy())
         if slow:
             is_slow = np.isin(fresh, [number for number, _ in slow])
             self._write_slow(segment, slow, set(fresh[is_slow].tolist()))
             fresh = fresh[~is_slow]
-        for part, own in segment.shares(taken):
+        fresh //= _STEP
+        for part, own in segment.shares(positions):
             part.tally.records += own.stop - own.start
             part.tally.duplicates += own.stop - own.start
-        for part, own in segment.shares(fresh // _STEP):
+        for part, own in segment.shares(fresh):
             part.tally.kept += own.stop - own.start
             part.tally.duplicates -= own.stop - own.start
-        return len(fresh)
+        return fresh
 
     def _write_slow(self, segment: Segment, slow: list[tuple[int, Rows]], kept: set[int]) -> None:
         records = []
@@ -151,40 +208,30 @@ class ColumnarReader:
 
     # ------------------------------------------------------------ columns
 
-    def _widen(self, segment: Segment) -> None:
+    def _widen(self, bench: Workbench, segment: Segment) -> None:
         """Hold the derived columns of every lookup for the loaded rows, and name the whole `wide`."""
-        lookups = {each.name: each for each in self._program.columnar.lookups}
-        found = self._bench.at_once(lambda bench, name: bench.fetch(self._program.groups[name]), lookups)
         numbers = {"record_no": np.arange(segment.first, segment.first + segment.lines), "place": _places(segment)}
-        for name, combinations in zip(lookups, found, strict=True):
-            self._bench.hold_words(f"{name}__derived", self._program.derived(lookups[name], combinations))
-            numbers[f"{name}__no"] = _combination_numbers(combinations["records"].combine_chunks(), segment)
-        self._bench.hold("numbers", pa.table(numbers))
+        for each in self._program.columnar.lookups:
+            combinations = bench.fetch(self._program.groups[each.name])
+            bench.hold_words(f"{each.name}__derived", self._program.derived(each, combinations))
+            numbers[f"{each.name}__no"] = _combination_numbers(combinations["records"].combine_chunks(), segment)
+        bench.hold("numbers", pa.table(numbers))
         # The types of the enumerations differ from segment to segment, and a view remembers its types.
-        self._bench.view("chosen_numbers", "SELECT * FROM numbers")
+        bench.view("chosen_numbers", "SELECT * FROM numbers")
         for name, query in self._program.views.items():
-            self._bench.view(name, query)
+            bench.view(name, query)
 
-    def _choose(self, *, whole: bool) -> None:
-        """Name the rows to write `chosen_numbers`."""
-        if whole:
-            self._bench.view("chosen_numbers", "SELECT * FROM numbers")
+    def _choose(self, bench: Workbench, fresh: np.ndarray | None) -> None:
+        """Name the rows to write `chosen_numbers`: those at these positions, or all."""
+        if fresh is None:
+            bench.view("chosen_numbers", "SELECT * FROM numbers")
             return
-        self._bench.hold(
-            "chosen",
-            f"SELECT record_no FROM taken SEMI JOIN "  # noqa: S608 - names and numbers of our own
-            f"(SELECT record_no // {_STEP} AS record_no FROM fresh WHERE record_no % {_STEP} = 0) USING (record_no)",
-        )
-        self._bench.view("chosen_numbers", "SELECT * FROM numbers SEMI JOIN chosen USING (record_no)")
+        bench.hold("chosen", pa.table({"record_no": fresh}))
+        bench.view("chosen_numbers", "SELECT * FROM numbers SEMI JOIN chosen USING (record_no)")
 
-    def _write(self) -> None:
-        paths = {name: self._writer.new_path(name) for name in self._program.outputs}
-
-        def write(bench: Workbench, name: str) -> int:
-            return bench.write_parquet(self._program.outputs[name], paths[name])
-
-        for name, rows in zip(paths, self._bench.at_once(write, paths), strict=True):
-            if rows:
+    def _write(self, bench: Workbench, paths: Mapping[str, Path]) -> None:
+        for name, query in self._program.outputs.items():
+            if bench.write_parquet(query, paths[name]):
                 self._writer.add_part(name, paths[name])
             else:
                 paths[name].unlink()

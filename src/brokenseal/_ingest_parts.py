@@ -16,7 +16,7 @@ from brokenseal.evidence import EvidenceWriter, line_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from brokenseal._ingest_batch import Tally
@@ -65,7 +65,7 @@ class Part:
     trouble: str | None = None
 
 
-def read_parts(parts: Sequence[Part], folder: Path, settings: Settings, *, payload: str | None) -> Iterator[Segment]:
+def read_parts(parts: Sequence[Part], folder: Path, settings: Settings, *, payload: str | None) -> Generator[Segment]:
     """Cut inputs into segments; the caller deletes each when he is done with it.
 
     Args:

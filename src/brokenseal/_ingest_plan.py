@@ -31,6 +31,9 @@ _JSON_FRAMINGS: Final = frozenset({"json_lines", "json_array", "json_values"})
 _UTF8: Final = frozenset({"utf-8", "utf-8-sig"})
 
 
+WayKey = tuple[str, str, tuple[str, ...]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """The fast way that inputs of one kind go.
@@ -44,9 +47,23 @@ class Way:
     filled: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[object, ...]:
-        """What is the same for the same way; there is one `Columnar` of each."""
-        return id(self.columnar), self.filled
+    def key(self) -> WayKey:
+        """What is the same for the same way, in every process: the first source and shape that have its path."""
+        places = ((source.name, shape) for source in sources.SOURCES for shape in source.columnar)
+        return *next(each for each in places if _columnar_of(*each) is self.columnar), self.filled
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name, because expressions stay where they are."""
+        return _way_of, self.key
+
+
+def _columnar_of(source: str, shape: str) -> Columnar:
+    """The fast path of a source for one of its shapes."""
+    return next(each for each in sources.SOURCES if each.name == source).columnar[shape]
+
+
+def _way_of(source: str, shape: str, filled: tuple[str, ...]) -> Way:
+    return Way(columnar=_columnar_of(source, shape), filled=filled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,13 @@ import queue
 import threading
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import compress, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
     from brokenseal._ingest_parts import Part
@@ -28,8 +28,8 @@ LINE_BYTES: Final = 8 << 20
 """A longer line is not given to the engine, whose buffers grow with the longest line."""
 
 PLACEHOLDER: Final = b"{}\n"
-_AT: Final = 0x40
-_BRACE: Final = 0x7B
+_SCAN_BYTES: Final = 4 << 20
+_LINE_FEED: Final = 0x0A
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,9 +81,13 @@ class Segment:
 
     def recorded(self, wanted: np.ndarray | None = None) -> Iterator[tuple[int, bytes]]:
         """Position and recorded text of every record, or of the wanted ones."""
-        with (self.texts or self.path).open("rb") as stream:
-            lines = enumerate(stream, start=self.first)
-            for position, line in lines if wanted is None else compress(lines, wanted):
+        path = self.texts or self.path
+        if wanted is not None:
+            for index, line in _lines_at(path, wanted):
+                yield self.first + index, self.apart.get(self.first + index, line)
+            return
+        with path.open("rb") as stream:
+            for position, line in enumerate(stream, start=self.first):
                 yield position, self.apart.get(position, line)
 
     def halves(self) -> Iterator[Segment]:
@@ -115,6 +119,20 @@ def _some_lines(path: Path, index: int, start: int, end: int) -> Path:
     return found
 
 
+def _lines_at(path: Path, wanted: np.ndarray) -> Iterator[tuple[int, bytes]]:
+    """Index and bytes of the wanted lines of a file of whole lines; the others are not made objects of."""
+    index = 0
+    held = b""
+    with path.open("rb") as stream:
+        while block := stream.read(_SCAN_BYTES):
+            text = held + block
+            ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LINE_FEED) + 1
+            for line in np.flatnonzero(wanted[index : index + len(ends)]).tolist():
+                yield index + line, text[ends[line - 1] if line else 0 : ends[line]]
+            index += len(ends)
+            held = text[ends[-1] :] if len(ends) else text
+
+
 class SegmentSink:
     """Takes lines and recorded texts of one input after the other, and hands over segments.
 
@@ -126,6 +144,7 @@ class SegmentSink:
         """Write files below `folder`; whoever gets a segment deletes them when he is done with it."""
         self._folder = folder
         self._stopped = stopped
+        self._finder = PairFinder()
         self._hand_over = hand_over
         self._numbered = 0
         self._position = 0
@@ -152,7 +171,7 @@ class SegmentSink:
         segment = self._open(has_texts=False)
         self._file.write(lines)
         self.evidence.add_lines(lines)
-        segment.suspects = segment.suspects or is_suspect(lines)
+        segment.suspects = segment.suspects or self._finder.is_suspect(lines)
         self._count(count, len(lines))
 
     def put_rows(
@@ -176,7 +195,7 @@ class SegmentSink:
             odd = [index for index, (line, own) in enumerate(zip(lines, texts, strict=True)) if line is not own]
             segment.apart |= {first + index: texts[index] for index in odd}
         self.evidence.add_lines(text)
-        segment.suspects = segment.suspects or is_suspect(text)
+        segment.suspects = segment.suspects or self._finder.is_suspect(text)
         segment.refused |= {first + index: record for index, record in refused.items()}
         self._count(len(lines), len(text))
 
@@ -226,7 +245,7 @@ class SegmentSink:
         self._hand_over(done)
 
 
-def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None]) -> Iterator[Segment]:
+def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None]) -> Generator[Segment]:
     """The segments that `run` hands over, one ahead of the one in use; what it raises is raised here.
 
     Args:
@@ -263,7 +282,27 @@ def handed_over(run: Callable[[Callable[[Segment], None], threading.Event], None
         thread.join()
 
 
-def is_suspect(lines: bytes) -> bool:
-    """Whether `System.Object[]` or `@{` occurs; the latter by comparing many letters at once, faster than `in`."""
-    letters = np.frombuffer(lines, np.uint8)
-    return bool(((letters[:-1] == _AT) & (letters[1:] == _BRACE)).any()) or b"System.Object[]" in lines
+class PairFinder:
+    """Looks for two letters in a row, both at once at every second place: eight times as fast as `in` for such text."""
+
+    def __init__(self) -> None:
+        """Keep the memory for what is found from call to call; for one thread."""
+        self._hits = np.empty(0, np.bool_)
+
+    def has(self, text: bytes, pair: bytes) -> bool:
+        """Whether a text holds the two letters."""
+        letters = np.frombuffer(text, np.uint8)
+        wanted = np.frombuffer(pair, np.uint16)[0]
+        if len(letters) // 2 > len(self._hits):
+            self._hits = np.empty(len(letters) // 2, np.bool_)
+        for start in (0, 1):
+            pairs = letters[start : start + (len(letters) - start) // 2 * 2].view(np.uint16)
+            hits = self._hits[: len(pairs)]
+            np.equal(pairs, wanted, out=hits)
+            if hits.any():
+                return True
+        return False
+
+    def is_suspect(self, lines: bytes) -> bool:
+        """Whether PowerShell's marks occur: `System.Object[]`, of which `t[` is rare in JSON, or `@{`."""
+        return self.has(lines, b"@{") or (self.has(lines, b"t[") and b"System.Object[]" in lines)

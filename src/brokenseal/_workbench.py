@@ -48,10 +48,14 @@ class Workbench:
     (`compile_query`) and carried out for every segment, because compiling takes longer than many a query.
     """
 
-    def __init__(self, engine: Any, rows: pa.Table | None = None) -> None:
-        """Work on a connection of a store, where `raw` stands for the rows given."""
+    def __init__(self, engine: Any, rows: pa.Table | None = None, *, own: bool = False) -> None:
+        """Work on a connection of a store, where `raw` stands for the rows given.
+
+        With `own`, what it holds is seen by this connection alone.
+        """
         self._engine = engine
         self._rows = rows
+        self._temp = "TEMP " if own else ""
         if rows is not None:
             engine.register("raw", rows)
 
@@ -124,15 +128,15 @@ class Workbench:
 
     def view(self, name: str, query: str) -> None:
         """Give a query a name."""
-        self._engine.execute(f'CREATE OR REPLACE VIEW "{name}" AS {query}')
+        self._engine.execute(f'CREATE OR REPLACE {self._temp}VIEW "{name}" AS {query}')
 
     def hold(self, name: str, content: str | pa.Table) -> None:
         """Compute a query once, or take over a table, and hold it until `drop` or the next one of that name."""
         if isinstance(content, str):
-            self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS {content}')
+            self._engine.execute(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS {content}')
             return
         self._engine.register("given", content)
-        self._engine.execute(f'CREATE OR REPLACE TABLE "{name}" AS SELECT * FROM given')  # noqa: S608 - names and numbers of our own
+        self._engine.execute(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS SELECT * FROM given')  # noqa: S608 - names and numbers of our own
         self._engine.unregister("given")
 
     def hold_words(self, name: str, content: pa.Table) -> None:
@@ -151,10 +155,11 @@ class Workbench:
             words = f'"{column}__words"'
             self._engine.execute(f"DROP TYPE IF EXISTS {words}")
             self._engine.execute(
-                f'CREATE TYPE {words} AS ENUM (SELECT DISTINCT "{column}" FROM given WHERE "{column}" IS NOT NULL)'  # noqa: S608 - names and numbers of our own
+                f"CREATE {self._temp}TYPE {words} AS ENUM "  # noqa: S608 - names of our own
+                f'(SELECT DISTINCT "{column}" FROM given WHERE "{column}" IS NOT NULL)'
             )
             columns.append(f'CAST("{column}" AS {words}) AS "{column}"')
-        self._engine.execute(f'CREATE TABLE "{name}" AS SELECT {", ".join(columns)} FROM given')  # noqa: S608 - names and numbers of our own
+        self._engine.execute(f'CREATE {self._temp}TABLE "{name}" AS SELECT {", ".join(columns)} FROM given')  # noqa: S608 - names and numbers of our own
         self._engine.unregister("given")
 
     def drop(self, *names: str) -> None:
@@ -191,10 +196,28 @@ class Workbench:
         with ThreadPoolExecutor(max_workers=threads) as pool:
             return list(pool.map(alone, names))
 
+    def lanes(self, number: int) -> tuple[Workbench, ...]:
+        """Workbenches on connections of their own, whose held tables and views do not meet.
+
+        From now on every query of this engine runs in the thread that asks for it: several segments at a time, one core
+        each, take less processor time than all cores on one segment.
+        """
+        self._engine.execute("SET threads=1")
+        return tuple(Workbench(self._engine.cursor(), own=True) for _ in range(number))
+
+    def close(self) -> None:
+        """Let go of the connection, and of what it alone can see."""
+        self.forget_rows()
+        self._engine.close()
+
     def know_seen(self, events: ir.Table) -> None:
         """Remember the event ids of committed rows, 16 bytes each."""
         query = compile_query(events.select("event_id"))
         self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608 - names and numbers of our own
+
+    def know_nothing(self) -> None:
+        """Begin without any event id."""
+        self.hold("seen", "SELECT CAST(NULL AS UUID) AS key WHERE false")
 
     def claim(self) -> int:
         """Settle which of the records in the held table `claims` are the first of their event id, and remember them.

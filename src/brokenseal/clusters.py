@@ -14,6 +14,8 @@ import ibis
 from brokenseal.client_marks import browser_family, machine, narrow_network, wide_network
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import ibis.expr.types as ir
 
     from brokenseal.model import Tables
@@ -67,7 +69,7 @@ def members(tables: Tables) -> ir.Table:
         `MS`, `asn:<number>` or `net:<first two parts>`; null without an address), `agent` (string, machine and browser,
         or the kind of client), `provenance` (string, the class of clients whose tokens come about alike).
     """
-    rows = tables["mail_accesses"].select(*READS["mail_accesses"]).distinct()
+    rows = each_once(tables, "mail_accesses", READS["mail_accesses"])
     rows = rows.filter(rows.mailbox_key.notnull(), rows.occurred_at.notnull())
     rows = with_network(rows, tables)
     rows = rows.mutate(
@@ -80,8 +82,27 @@ def members(tables: Tables) -> ir.Table:
     hand = rows.session_id.fill_null(rows.app.concat(" ", rows.agent)).concat(" ", rows.network)
     rows = rows.mutate(hand=hand)
     # Sorting whole records for every window is most of the time that this takes, so that few columns are sorted.
-    cut = _cut(rows.select("event_id", "occurred_at", *_HAND).distinct())
-    return rows.inner_join(cut, ["event_id", "occurred_at", *_HAND]).drop("hand", "tenant_key")
+    keys = ["event_id", "occurred_at", *_HAND]
+    if is_known_once(tables, "mail_accesses"):
+        cut = _cut(rows.select(keys)).select("event_id", "cluster")
+        return rows.inner_join(cut, "event_id").drop("hand", "tenant_key")
+    return rows.inner_join(_cut(rows.select(keys).distinct()), keys).drop("hand", "tenant_key")
+
+
+ONCE: Final = "once:"
+"""Before the name of a table: under this key a runner hands over the same table where it knows that no two rows have
+one event id. To look for copies among whole records is a quarter of what detectors do."""
+
+
+def is_known_once(tables: Tables, name: str) -> bool:
+    """Whether the runner knows that each event id stands in one row."""
+    return f"{ONCE}{name}" in tables
+
+
+def each_once(tables: Tables, name: str, columns: Sequence[str]) -> ir.Table:
+    """Columns of a table, the event id among them, each record once however often it was delivered."""
+    known = tables.get(f"{ONCE}{name}")
+    return tables[name].select(*columns).distinct() if known is None else known.select(*columns)
 
 
 def _cut(rows: ir.Table) -> ir.Table:
@@ -105,10 +126,58 @@ def members_of(tables: Tables) -> ir.Table:
     return members(tables) if found is None else found
 
 
+VISIT: Final = (
+    "cluster",
+    "tenant_id",
+    "mailbox_key",
+    "mailbox_upn",
+    "actor_key",
+    "identity",
+    "user_type",
+    "client_ip",
+    "ip_class",
+    "user_agent",
+    "effective_app",
+    "session_id",
+    "token_id_raw",
+    "token_id",
+    "token_issued_at",
+    "token_subject",
+    "token_tenant_id",
+    "app",
+    "network",
+    "agent",
+)
+"""What the records of a visit have in common."""
+
+
+def visits(rows: ir.Table) -> ir.Table:
+    """The members of each cluster that are alike in all that marks look at, as one row with its first and last time.
+
+    A question that asks for any, least or greatest is answered by visits as by records, of which there are six or more
+    to a visit.
+
+    Returns: the columns of `VISIT`, occurred_at (time of the first record) and last_at.
+    """
+    return (
+        rows.group_by(VISIT)
+        .aggregate(last_at=rows.occurred_at.max(), first_at=rows.occurred_at.min())
+        .rename(occurred_at="first_at")
+    )
+
+
+def visits_of(tables: Tables) -> ir.Table:
+    """`visits` of all members, as the runner has it at hand under that name, else its own expression."""
+    found = tables.get("visits")
+    return visits(members_of(tables)) if found is None else found
+
+
 def clusters_of(tables: Tables) -> ir.Table:
     """`clusters` of all members, as the runner has it at hand under that name, else its own expression."""
     found = tables.get("clusters")
-    return clusters(members_of(tables)) if found is None else found
+    if found is not None:
+        return found
+    return clusters(members_of(tables), each_once=is_known_once(tables, "mail_accesses"))
 
 
 def _provenance(rows: ir.Table) -> ir.StringValue:
@@ -143,13 +212,21 @@ def with_network(rows: ir.Table, tables: Tables) -> ir.Table:
     return rows.mutate(network=network).drop("exact_asn", "near_asn")
 
 
-def clusters(rows: ir.Table) -> ir.Table:
+def clusters(rows: ir.Table, *, each_once: bool = False) -> ir.Table:
     """One row per cluster of `members`.
+
+    Args:
+        rows: Of `members`.
+        each_once: It is known that no two of them have one event id.
 
     Returns: cluster, tenant_id, mailbox_key, mailbox_upn, identity, actor_key, session_id, app, network, agent,
         provenance, first_at, last_at (times), records, binds, syncs, entries (int64, item entries), folders (int64,
         distinct), is_throttled (boolean), is_owner (boolean, null where the log does not say), addresses (int64).
     """
+
+    def records(where: ir.BooleanValue | None = None) -> ir.IntegerScalar:
+        return rows.count(where=where) if each_once else rows.event_id.nunique(where=where)
+
     return rows.group_by("cluster").aggregate(
         tenant_id=rows.tenant_id.max(),
         mailbox_key=rows.mailbox_key.max(),
@@ -163,9 +240,9 @@ def clusters(rows: ir.Table) -> ir.Table:
         provenance=rows.provenance.min(),
         first_at=rows.occurred_at.min(),
         last_at=rows.occurred_at.max(),
-        records=rows.event_id.nunique(),
-        binds=rows.event_id.nunique(where=rows.access_type == "bind"),
-        syncs=rows.event_id.nunique(where=rows.access_type == "sync"),
+        records=records(),
+        binds=records(rows.access_type == "bind"),
+        syncs=records(rows.access_type == "sync"),
         entries=rows.item_entries.sum(),
         folders=ibis.coalesce(rows.folder_id, rows.folder_path).nunique(),
         is_throttled=rows.is_throttled.fill_null(ibis.literal(value=False)).any(),

@@ -82,6 +82,14 @@ class Verification:
     originals: tuple[OriginalInput, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A finished file of recorded text, and its SHA-256."""
+
+    path: Path
+    sha256: str
+
+
 class EvidenceWriter:
     """Writes one evidence file. After `close`, `sha256` is the digest of the file."""
 
@@ -92,6 +100,11 @@ class EvidenceWriter:
         self._stream = path.open("wb")
         self._digest = hashlib.sha256()
         self._packer: zstandard.ZstdCompressionObj | None = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+
+    @property
+    def recorded(self) -> Recorded:
+        """The file, once it is closed."""
+        return Recorded(path=self.path, sha256=self.sha256)
 
     def add_lines(self, lines: bytes) -> None:
         """Add whole lines, each ended by a line feed."""

@@ -103,6 +103,21 @@ def stood_in_synced(tables: Tables, sync_rows: ir.Table) -> ir.Table:
     keys = [*_FOLDER]
     synced = sync_rows.filter(sync_rows.path.notnull()).select(*keys, "occurred_at").distinct()
     moves = placements(tables, synced.select(keys).distinct())
+    of_message = [*keys, "internet_message_id"]
+    held = moves.group_by(of_message).agg(
+        entered_at=moves.occurred_at.min(where=moves.enters), has_left=(~moves.enters).any()
+    )
+    # Most messages never leave; where one does, it hangs on the order of its moves.
+    last_syncs = synced.group_by(keys).agg(last_sync=synced.occurred_at.max())
+    staying = held.filter(~held.has_left).inner_join(last_syncs, keys)
+    staying = staying.filter(staying.entered_at <= staying.last_sync).select(of_message)
+    leaving = held.filter(held.has_left).select(of_message)
+    return staying.union(_stood_meanwhile(moves.semi_join(leaving, of_message), synced))
+
+
+def _stood_meanwhile(moves: ir.Table, synced: ir.Table) -> ir.Table:
+    """Messages that stood in a folder when it was synchronised, by the order of moves and of synchronisations."""
+    keys = [*_FOLDER]
     # Ties: what enters in the same second as a departure or a sync counts as there, for a sync takes all it finds.
     to_the_end = ibis.window(
         group_by=[*keys, "internet_message_id"],

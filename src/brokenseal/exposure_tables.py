@@ -7,7 +7,8 @@ that it held; a throttled record says that binds on that mailbox go unrecorded f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import datetime as dt
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
 
@@ -179,7 +180,7 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
     keys = [*MESSAGE_KEYS, "is_doubtful"]
     listed = entries
     if first is not None:
-        read = listed.group_by(keys).agg(first_at=listed.occurred_at.min())
+        read = _earliest(listed.group_by(keys).agg(first_at=listed.occurred_at.min()), first)
         order = ["first_at", *MESSAGE_KEYS[1:]]
         place = ibis.row_number().over(group_by=["selection_no", "is_doubtful"], order_by=order)
         chosen = read.mutate(place=place).filter(lambda t: t.place < first)
@@ -224,6 +225,24 @@ def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) 
         ),
         sender=ibis.coalesce(messages.traced_sender, messages.sent_sender),
     ).order_by(["selection_no", "first_at", *MESSAGE_KEYS[1:]])
+
+
+_NO_TIME: Final = ibis.literal(dt.datetime(9000, 1, 1, tzinfo=dt.UTC), "timestamp('UTC', 6)")
+"""What has no time comes last."""
+
+
+def _earliest(read: ir.Table, first: int) -> ir.Table:
+    """Of the messages read, those of the hours in which the first so many of each selection lie.
+
+    To put some hours in order takes a fraction of the time that it takes to put all in order.
+    """
+    of_which = ["selection_no", "is_doubtful"]
+    hour = read.first_at.fill_null(_NO_TIME).truncate("h")
+    hours = read.group_by(*of_which, hour=hour).agg(held=read.count())
+    in_order = ibis.cumulative_window(group_by=of_which, order_by="hour")
+    hours = hours.mutate(before=hours.held.sum().over(in_order) - hours.held)
+    hours = hours.filter(hours.before < first).select(*of_which, "hour")
+    return read.semi_join(hours, [*of_which, hour == hours.hour])
 
 
 def _facts(tables: Tables, messages: ir.Table) -> tuple[ir.Table, ...]:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
 
-from brokenseal.clusters import clusters, members
+from brokenseal.clusters import ONCE, clusters_of, members, visits
 from brokenseal.fusion import Weighed, weigh
 from brokenseal.schema import MARK
 
@@ -51,6 +51,8 @@ _WEEK_S: Final = 7 * 86_400
 _SHORTEST_WEEKS: Final = 1.0
 _NOTHING_OPENS: Final = 99.0
 """Where there is no unit of a kind."""
+_ASKED_OFTEN: Final = ("mail_accesses", "sign_ins")
+"""Tables that nearly every detector reads."""
 _CLIENT: Final = ("cluster", "tenant_id", "mailbox_key", "session_id", "network", "app", "agent", "first_at")
 _BEFORE: Final = dt.timedelta(days=14)
 _PLACES: Final = ("unit", "tenant_id", "mailbox_key", "network", "is_door")
@@ -166,9 +168,20 @@ class Judgement:
 def clustered(tables: Tables) -> Iterator[dict[str, ir.Table]]:
     """The tables with `members` and `clusters` computed once, as long as the context lasts."""
     with contextlib.ExitStack() as kept:
-        rows = kept.enter_context(members(tables).cache())
-        known = {**tables, "members": rows}
-        yield {**known, "clusters": kept.enter_context(clusters(rows).cache())}
+        known = dict(tables)
+        for name in _ASKED_OFTEN:
+            known[name] = kept.enter_context(tables[name].cache())
+            if _is_once(known[name]):
+                known[f"{ONCE}{name}"] = known[name]
+        known["members"] = kept.enter_context(members(known).cache())
+        known["visits"] = kept.enter_context(visits(known["members"]).cache())
+        yield {**known, "clusters": kept.enter_context(clusters_of(known).cache())}
+
+
+def _is_once(rows: ir.Table) -> bool:
+    """Whether no two rows have one event id, and none lacks it."""
+    (found,) = rows.aggregate(rows=rows.count(), ids=rows.event_id.nunique()).to_pyarrow().to_pylist()
+    return bool(found["rows"] == found["ids"])
 
 
 @contextlib.contextmanager

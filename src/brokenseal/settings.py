@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MEBIBYTE = 1024 * 1024
+_LEAST_MB = 1024
+_MOST_MB = 3072
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,7 @@ class Settings:
         ratio_limit: Unpacked to packed size above which an archive member of more than 10 MiB is refused.
         depth_limit: Containers within containers: 1 means a zip in a zip is opened, and no deeper.
         password: Password for encrypted archives, or None.
-        engine: What carries out detection and exposure.
+        engine: What carries out detection and exposure, and where batches of exports are read.
         master: Spark's address of a cluster, such as `spark://host:7077`; None for Spark in this process.
     """
 
@@ -48,14 +50,25 @@ def from_environment(
     engine: Literal["duckdb", "spark"] = "duckdb",
     master: str | None = None,
 ) -> Settings:
-    """Build settings for a run; `BROKENSEAL_THREADS` and `BROKENSEAL_MEMORY_MB` override the defaults."""
+    """Build settings for a run; `BROKENSEAL_THREADS` and `BROKENSEAL_MEMORY_MB` override the defaults.
+
+    The default of memory is a quarter of the machine's, 1 GiB at least and 3 GiB at most.
+    """
     threads = os.environ.get("BROKENSEAL_THREADS", "")
     memory = os.environ.get("BROKENSEAL_MEMORY_MB", "")
     return Settings(
         store_dir=store_dir,
         threads=int(threads) if threads.isdigit() and int(threads) > 0 else (os.cpu_count() or 2),
-        memory_limit_mb=int(memory) if memory.isdigit() and int(memory) > 0 else 1024,
+        memory_limit_mb=int(memory) if memory.isdigit() and int(memory) > 0 else _share_of_memory_mb(),
         password=password,
         engine=engine,
         master=master,
     )
+
+
+def _share_of_memory_mb() -> int:
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // MEBIBYTE // 4
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        found = 0
+    return min(max(found, _LEAST_MB), _MOST_MB)

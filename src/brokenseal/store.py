@@ -117,7 +117,7 @@ class Store:
     def create(cls, settings: Settings) -> Store:
         """Open the store for writing, making it first where the folder is absent or empty.
 
-        Records are parsed and written in this process, by DuckDB, whichever engine the settings name for reading.
+        Its engine is DuckDB, whichever the settings name: batches are settled and committed in this process.
 
         Raises:
             StoreError: the folder holds something else, or cannot be written.

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import brokenseal._ingest_reading
 import brokenseal.ingest
 from brokenseal import schema
 from brokenseal.ingest import ingest
@@ -234,7 +235,7 @@ def stored(folder, lines: list[str], *, fast: bool, monkeypatch, form: str = "js
     folder.mkdir()
     path = folder / "export.txt"
     path.write_text(FORMS[form](lines), encoding="utf-8", newline="")
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0 if fast else 1 << 60)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0 if fast else 1 << 60)
     chosen = Settings(store_dir=folder / "store", threads=1)
     result = ingest([path], chosen, now=NOW)
     with Store.open(chosen) as store:
@@ -300,7 +301,7 @@ def test_ordinary_records_do_not_go_one_by_one(tmp_path, monkeypatch, form):
     ]
     path = tmp_path / "export"
     path.write_text(FORMS[form](numbered(records * 20)), encoding="utf-8", newline="")
-    monkeypatch.setattr(brokenseal.ingest, "FAST_BYTES", 0)
+    monkeypatch.setattr(brokenseal._ingest_reading, "FAST_BYTES", 0)
 
     result = ingest([path], Settings(store_dir=tmp_path / "store", threads=2), now=NOW)
 

@@ -32,6 +32,9 @@ NAMES = ("actor_key", "mailbox_upn")
 """What `addressed` reads of `events`; of `config_changes` it reads `target_key` and `grantee_key`."""
 
 
+_NAMING = (*NAMES, "target_key", "grantee_key")
+
+
 def done(tables: Tables, reads: Mapping[str, tuple[str, ...]], *kinds: str) -> ir.Table:
     """Changes of these kinds that were not refused and not made by the service itself.
 
@@ -57,8 +60,9 @@ def addressed(changes: ir.Table, column: str, tables: Tables, reads: Mapping[str
 
     Exchange cmdlets name mailboxes by alias or path, all other records by address.
     """
-    events = rows_of(tables, reads, "events")
-    named = rows_of(tables, reads, "config_changes")
+    # All records are read here for a few names: whatever else is read of them, each name is looked at once.
+    only = {name: tuple(column for column in reads[name] if column in _NAMING) for name in ("events", "config_changes")}
+    events, named = rows_of(tables, only, "events"), rows_of(tables, only, "config_changes")
     known = events.select(known=events.actor_key).union(
         events.select(known=events.mailbox_upn),
         named.select(known=named.target_key),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import members_of, with_network
+from brokenseal.clusters import visits_of, with_network
 from brokenseal.detectors._door_kinds import OF_APPLICATIONS, OF_GRANTEES
 from brokenseal.detectors._door_openings import READS as OPENING_READS
 from brokenseal.detectors._door_openings import RESOURCES
@@ -94,11 +94,12 @@ def uses(opened: ir.Table, apps: ir.Table, tables: Tables) -> ir.Table:
     doors = opened.select(
         "event_id", "kind", "occurred_at", "tenant_id", "actor_key", "mailbox", "grantee_key", "is_wide"
     ).distinct()
-    reads = members_of(tables)
+    reads = visits_of(tables)
     reads = reads.select(
         "cluster",
         "effective_app",
         "network",
+        "last_at",
         at=reads.occurred_at,
         read_tenant=reads.tenant_id,
         reader=reads.actor_key,
@@ -132,7 +133,7 @@ def _by_grantees(doors: ir.Table, reads: ir.Table) -> ir.Table:
     grantees = granted.select(wanted="grantee_key").distinct()
     mine = reads.semi_join(grantees, reads.reader == grantees.wanted)
     mine = mine.group_by("cluster", "read_tenant", "reader", "read_mailbox").aggregate(
-        first_at=mine["at"].min(), last_at=mine["at"].max()
+        first_at=mine["at"].min(), last_at=mine.last_at.max()
     )
     pair = ibis.window(group_by=[mine.read_tenant, mine.reader, mine.read_mailbox])
     mine = mine.mutate(since=mine.first_at.min().over(pair))
@@ -150,7 +151,7 @@ def _by_applications(doors: ir.Table, apps: ir.Table, reads: ir.Table) -> ir.Tab
     wanted = opened.select(wanted="app").distinct()
     theirs = reads.semi_join(wanted, reads.effective_app == wanted.wanted)
     theirs = theirs.group_by("cluster", "read_tenant", "reader", "read_mailbox", "effective_app", "network").aggregate(
-        first_at=theirs["at"].min(), last_at=theirs["at"].max()
+        first_at=theirs["at"].min(), last_at=theirs.last_at.max()
     )
     of_network = ibis.window(group_by=[theirs.read_tenant, theirs.effective_app, theirs.network])
     of_mailbox = ibis.window(group_by=[theirs.read_tenant, theirs.effective_app, theirs.read_mailbox])
@@ -171,7 +172,7 @@ def _by_unnamed_applications(doors: ir.Table, apps: ir.Table, reads: ir.Table) -
     firsts = named.group_by(app_tenant="read_tenant", new_app="effective_app").aggregate(since=named["at"].min())
     mine = named.semi_join(openers, named.reader == openers.wanted)
     mine = mine.group_by("cluster", "read_tenant", "reader", "effective_app").aggregate(
-        first_at=mine["at"].min(), last_at=mine["at"].max()
+        first_at=mine["at"].min(), last_at=mine.last_at.max()
     )
     tenant = mine.read_tenant.fill_null("")
     mine = mine.inner_join(firsts, [mine.effective_app == firsts.new_app, tenant == firsts.app_tenant.fill_null("")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from brokenseal.clusters import members_of
+from brokenseal.clusters import each_once, members_of
 from brokenseal.schema import HIT
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ HOUR_S = 3_600
 
 def rows_of(tables: Tables, reads: Mapping[str, tuple[str, ...]], name: str) -> ir.Table:
     """The columns of one table that a detector declares to read, each row once however often it was delivered."""
-    return tables[name].select(*reads[name]).distinct()
+    columns = reads[name]
+    return each_once(tables, name, columns) if "event_id" in columns else tables[name].select(*columns).distinct()
 
 
 def as_hits(

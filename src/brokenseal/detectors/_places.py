@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import ibis
 
+from brokenseal import clusters
 from brokenseal.client_marks import wide_network
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import members_of, with_network
+from brokenseal.clusters import each_once, members_of, with_network
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -48,22 +49,37 @@ def reads_of(tables: Tables) -> ir.Table:
     Returns: the columns of `clusters.members`, and `account` (string, the folded name, else the identity), `is_placed`
         (boolean: a public address, which Microsoft's are not) and `is_shared` (boolean: the session id is no session).
     """
-    rows = members_of(tables)
-    rows = rows.mutate(
-        account=ibis.coalesce(rows.actor_key, rows.identity),
-        is_placed=((rows.ip_class == "public") & rows.client_ip.notnull()).fill_null(ibis.literal(value=False)),
-    )
+    # A name makes it one part of the query, however often it is used there; without, it stands there as often.
+    return _placed(members_of(tables)).alias("placed_reads")
+
+
+def visits_of(tables: Tables) -> ir.Table:
+    """The same of `clusters.visits`."""
+    return _placed(clusters.visits_of(tables)).alias("placed_visits")
+
+
+def _placed(rows: ir.Table) -> ir.Table:
+    rows = rows.mutate(account=account(rows), is_placed=is_placed(rows))
     named = rows.filter(rows.session_id.notnull())
     shared = named.group_by(shared_id="session_id").aggregate(accounts=named.account.nunique())
     shared = shared.filter(shared.accounts >= SHARED_ACCOUNTS).select("shared_id")
     rows = rows.left_join(shared, rows.session_id == shared.shared_id)
-    # A name makes it one part of the query, however often it is used there; without, it stands there as often.
-    return rows.mutate(is_shared=rows.shared_id.notnull()).drop("shared_id").alias("placed_reads")
+    return rows.mutate(is_shared=rows.shared_id.notnull()).drop("shared_id")
+
+
+def account(rows: ir.Table) -> ir.StringValue:
+    """Who acts: the folded name, else the identity."""
+    return ibis.coalesce(rows.actor_key, rows.identity)
+
+
+def is_placed(rows: ir.Table) -> ir.BooleanValue:
+    """Whether the address says anything of a place."""
+    return ((rows.ip_class == "public") & rows.client_ip.notnull()).fill_null(ibis.literal(value=False))
 
 
 def sign_ins_of(tables: Tables) -> ir.Table:
     """Successful sign-ins of a known account at a public address: `SIGN_IN_READS`, `account` and `network`."""
-    rows = tables["sign_ins"].select(*SIGN_IN_READS).distinct()
+    rows = each_once(tables, "sign_ins", SIGN_IN_READS)
     rows = rows.filter(
         rows.succeeded.fill_null(ibis.literal(value=False)),
         rows.actor_key.notnull(),

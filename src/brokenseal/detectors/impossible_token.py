@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import members_of
+from brokenseal.clusters import members_of, visits_of
 from brokenseal.detectors._hits import HOUR_S, as_hits, rows_of
 from brokenseal.model import Detector, Severity, Variant
 from brokenseal.wording import phrase
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from brokenseal.model import Tables
 
+ID: Final = "token.impossible"
 READS = {
     "mail_accesses": CLUSTER_READS["mail_accesses"],
     "sign_ins": (
@@ -78,35 +79,48 @@ BINS: Final = {
 """Gravest first; a cluster takes the first that holds for any of its records."""
 
 
-def judged(tables: Tables) -> ir.Table:
+def judged(tables: Tables, rows: ir.Table | None = None) -> ir.Table:
     """Mail accesses that carry a token id, with the gravest check that they fail.
+
+    Args:
+        tables: The store's tables.
+        rows: Those of `clusters.members` that are asked about; None for all.
 
     Returns: the columns of `clusters.members`, and `bin` (string, one of `BINS`; null where nothing contradicts) and
         `reason` (string, null unless the token id is a placeholder).
     """
-    rows = members_of(tables)
+    rows = _with_facts(members_of(tables) if rows is None else rows, tables)
+    return _judged(_with_revocations(rows, tables), last_at="occurred_at")
+
+
+def _with_facts(rows: ir.Table, tables: Tables) -> ir.Table:
+    """The rows that carry a token id, with what other records say of it."""
     rows = rows.filter(rows.token_id_raw.notnull() | rows.token_id.notnull())
-    rows = _with_uses(rows)
+    rows = _with_uses(rows, tables)
     rows = _with_issue(rows, rows_of(tables, READS, "sign_ins"))
-    rows = _with_tenants(rows, rows_of(tables, READS, "sign_ins"))
-    rows = _with_revocations(rows, rows_of(tables, READS, "config_changes"))
+    return _with_tenants(rows, rows_of(tables, READS, "sign_ins"))
+
+
+def _judged(rows: ir.Table, *, last_at: str) -> ir.Table:
+    """The rows with `bin` and `reason`; each may stand for records from `occurred_at` to `last_at`."""
     false = ibis.literal(value=False)
-    age_s = rows.occurred_at.delta(rows.token_issued_at, unit="second")
+    youngest_s = rows.occurred_at.delta(rows.token_issued_at, unit="second")
+    oldest_s = rows[last_at].delta(rows.token_issued_at, unit="second")
     guest = rows.user_type.isin((9, 10)).fill_null(false)
     checks = (
         ("consumer_tenant", (rows.token_tenant_id == CONSUMER_TENANT) & (rows.tenant_id != CONSUMER_TENANT) & ~guest),
         ("two_subjects", rows.subjects > 1),
-        ("issued_ahead", age_s < -AHEAD_S),
-        ("too_old", age_s > OLDEST_S),
+        ("issued_ahead", youngest_s < -AHEAD_S),
+        ("too_old", oldest_s > OLDEST_S),
         ("other_subject", rows.issued_to != rows.token_subject),
         ("two_issues", (rows.issues > 1) | (rows.clients > 1) | (rows.sessions > 1)),
         ("foreign_tenant", (rows.token_tenant_id != rows.tenant_id) & rows.known_tenant.isnull() & ~guest),
-        ("after_revocation", (rows.revoked_at > rows.token_issued_at) & (rows.since_revoked_s > REVOKED_S)),
+        ("after_revocation", _is_late(rows)),
         ("failed_sign_in", ~rows.issued_ok),
         ("other_client", rows.issued_client != rows.own_client),
         ("odd_form", rows.is_odd & rows.is_form_known),
     )
-    placeholder = (rows.actors >= PLACEHOLDER_ACCOUNTS).fill_null(false)
+    placeholder = _is_placeholder(rows)
     found = ibis.cases(*((check.fill_null(false), name) for name, check in checks), else_=None)
     return rows.mutate(
         bin=ibis.ifelse(placeholder | rows.token_id.isnull(), ibis.null("string"), found),
@@ -116,9 +130,18 @@ def judged(tables: Tables) -> ir.Table:
     )
 
 
-def _with_uses(rows: ir.Table) -> ir.Table:
+def _is_placeholder(rows: ir.Table) -> ir.BooleanValue:
+    return (rows.actors >= PLACEHOLDER_ACCOUNTS).fill_null(ibis.literal(value=False))
+
+
+def _is_late(rows: ir.Table) -> ir.BooleanValue:
+    return (rows.revoked_at > rows.token_issued_at) & (rows.since_revoked_s > REVOKED_S)
+
+
+def _with_uses(rows: ir.Table, tables: Tables) -> ir.Table:
     """How many subjects, accounts, times of issue, clients and sessions each token id was used with."""
-    named = rows.filter(rows.token_id.notnull())
+    named = visits_of(tables)
+    named = named.filter(named.token_id.notnull())
     uses = named.group_by(used_id="token_id").aggregate(
         subjects=named.token_subject.nunique(),
         actors=named.actor_key.nunique(),
@@ -163,13 +186,19 @@ def _with_tenants(rows: ir.Table, sign_ins: ir.Table) -> ir.Table:
     return rows.left_join(known, rows.token_tenant_id == known.home).drop("home")
 
 
-def _with_revocations(rows: ir.Table, changes: ir.Table) -> ir.Table:
-    """The last time before each access at which the sessions of its account were revoked."""
-    revoked = changes.filter(
+def _revocations(tables: Tables) -> ir.Table:
+    """When the sessions of which account were revoked: revoked_key, revoked_when."""
+    changes = rows_of(tables, READS, "config_changes")
+    return changes.filter(
         changes.change.isin(("sessions_revoked", "password_reset")),
         changes.succeeded.fill_null(ibis.literal(value=True)),
         changes.target_key.notnull(),
     ).select(revoked_key="target_key", revoked_when="occurred_at")
+
+
+def _with_revocations(rows: ir.Table, tables: Tables) -> ir.Table:
+    """The last time before each access at which the sessions of its account were revoked."""
+    revoked = _revocations(tables)
     at = rows.select("event_id", "actor_key", "occurred_at").inner_join(
         revoked, [rows.actor_key == revoked.revoked_key]
     )
@@ -181,12 +210,19 @@ def _with_revocations(rows: ir.Table, changes: ir.Table) -> ir.Table:
 
 def mark(tables: Tables) -> ir.Table:
     """One row per session cluster whose records carry a token id; see `schema.MARK`."""
-    rows = judged(tables)
+    rows = _with_facts(visits_of(tables), tables)
+    # How long after a revocation hangs on each record; of the accounts that had one, records are asked below.
+    rows = rows.mutate(revoked_at=ibis.null(rows.occurred_at.type()), since_revoked_s=ibis.null("int64"))
+    rows = _judged(rows, last_at="last_at")
     order = ibis.cases(*((rows.bin == name, number) for number, name in enumerate(BINS)), else_=len(BINS))
-    rows = rows.mutate(rank=order)
+    rows = rows.mutate(rank=order.cast("int64"))
     units = rows.group_by(unit="cluster").aggregate(
-        rank=rows.rank.min(), readable=rows.reason.isnull().any(), reason=rows.reason.max()
+        rank=rows["rank"].min(), readable=rows.reason.isnull().any(), reason=rows.reason.max()
     )
+    late = _late_clusters(tables)
+    units = units.left_join(late, units.unit == late.late)
+    revoked = ibis.ifelse(units.late.notnull(), list(BINS).index("after_revocation"), len(BINS))
+    units = units.mutate(rank=ibis.least(units["rank"], revoked.cast("int64"))).drop("late")
     found = ibis.cases(*((units["rank"] == number, name) for number, name in enumerate(BINS)), else_=None)
     state = ibis.cases((units["rank"] < len(BINS), "fired"), (units.readable, "quiet"), else_="not_assessable")
     return units.select(
@@ -200,9 +236,23 @@ def mark(tables: Tables) -> ir.Table:
     )
 
 
+def _late_clusters(tables: Tables) -> ir.Table:
+    """The clusters in which a token was used too long after its account's sessions were revoked: late, distinct."""
+    rows = members_of(tables)
+    accounts = _revocations(tables).select("revoked_key").distinct()
+    rows = rows.filter(rows.token_id.notnull()).semi_join(accounts, rows.actor_key == accounts.revoked_key)
+    rows = _with_revocations(_with_uses(rows, tables), tables)
+    return rows.filter(_is_late(rows), ~_is_placeholder(rows)).select(late="cluster").distinct()
+
+
 def find(tables: Tables) -> ir.Table:
     """The records whose tokens contradict something, by mailbox, identity and check."""
-    rows = judged(tables)
+    marks = tables.get(f"marks:{ID}")
+    rows = members_of(tables)
+    if marks is not None:
+        fired = marks.filter(marks.state == "fired").select("unit").distinct()
+        rows = rows.semi_join(fired, rows.cluster == fired.unit)
+    rows = judged(tables, rows)
     rows = rows.filter(rows.bin.notnull())
     wanted = tables.get("wanted_units")
     if wanted is not None:
@@ -227,7 +277,7 @@ _CLOCK = phrase("A clock that is wrong by more than minutes, or an export that c
 _EXPORT = phrase("An export that replaced identifiers by others, to protect people, looks the same.")
 
 DETECTOR = Detector(
-    id="token.impossible",
+    id=ID,
     title=phrase("Tokens whose claims cannot all be true"),
     reads=READS,
     needs=("mail_access", "token_ids"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from brokenseal.detectors._changes import WHO, done
-from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of
+from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits
 from brokenseal.detectors._text import holds_any, joined
 from brokenseal.model import Detector, Severity, Variant
 from brokenseal.wording import phrase
@@ -70,7 +70,7 @@ def _unknown(grants: ir.Table, tables: Tables) -> ir.Table:
     """Accounts that were just added, or that no record names before their first role although the log reaches back."""
     grants = grants.filter(grants.grantee_key.contains("@"))
     firsts = grants.group_by(unknown_key=grants.grantee_key).aggregate(granted_at=grants.granted_at.min())
-    events = rows_of(tables, READS, "events")
+    events = tables["events"].select(*READS["events"])
     log = events.aggregate(log_start=events.occurred_at.min())
     seen = events.select(key=events.actor_key, occurred_at=events.occurred_at).union(
         events.select(key=events.mailbox_upn, occurred_at=events.occurred_at)

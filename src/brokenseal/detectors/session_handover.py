@@ -55,7 +55,7 @@ _KEYS: Final = ("session_id", "account", "network")
 
 def mark(tables: Tables) -> ir.Table:
     """One row per session cluster; see `schema.MARK`."""
-    rows = _places.reads_of(tables)
+    rows = _places.visits_of(tables)
     signs = _beginnings(tables)
     uses = _first_uses(tables)
     told = _clusters_told(rows, signs, uses, tables)
@@ -102,7 +102,7 @@ def _beginnings(tables: Tables) -> ir.Table:
 
 def _first_uses(tables: Tables) -> ir.Table:
     """Since when each account has used each network, to read mail or to sign in."""
-    reads = _places.reads_of(tables)
+    reads = _places.visits_of(tables)
     return _places.first_uses(reads.filter(reads.is_placed), _beginnings(tables))
 
 
@@ -110,7 +110,7 @@ def _clusters_told(rows: ir.Table, signs: ir.Table, uses: ir.Table, tables: Tabl
     """Clusters with each bin that holds for them: cluster, rank."""
     named = rows.filter(rows.session_id.notnull(), rows.is_placed, ~rows.is_shared)
     hands = named.group_by([*_KEYS, "cluster"]).aggregate(
-        first_at=named.occurred_at.min(), last_at=named.occurred_at.max(), **_places.place(named)
+        first_at=named.occurred_at.min(), last_at=named.last_at.max(), **_places.place(named)
     )
     hands = _places.with_first_use(hands, uses).alias("hands")
     signs = _places.with_first_use(signs, uses).alias("beginnings")
@@ -189,7 +189,7 @@ def _pairs(signs: ir.Table) -> ir.Table:
 def _hops(named: ir.Table, signs: ir.Table, uses: ir.Table, tables: Tables) -> ir.Table:
     """Clusters of a client and a network that are new to the account, in a session that another client began."""
     every = _places.sign_ins_of(tables)
-    reads = _places.reads_of(tables).select("account", "occurred_at", app_id="effective_app")
+    reads = _places.visits_of(tables).select("account", "occurred_at", app_id="effective_app")
     clients = reads.union(every.select("account", "occurred_at", "app_id"))
     clients = clients.group_by(client_account="account", client="app_id").aggregate(
         client_since=clients.occurred_at.min()

@@ -69,12 +69,11 @@ def volumes(tables: Tables) -> ir.Table:
         binds=own.event_id.nunique(where=own.access_type == "bind"),
     )
     items = _messages(tables)
-    placed = rows.select(
-        member="event_id", cluster="cluster", app="app", mailbox="mailbox_key", provenance="provenance"
-    )
-    items = items.inner_join(placed, items.event_id == placed.member).drop("member")
-    taken = items.semi_join(strange, items.cluster == strange.unit)
-    known = _known(items.anti_join(strange, items.cluster == strange.unit))
+    placed = rows.select(member="event_id", cluster="cluster", mailbox="mailbox_key")
+    placed = placed.semi_join(strange, placed.cluster == strange.unit)
+    taken = items.inner_join(placed, items.event_id == placed.member).drop("member").alias("taken_messages")
+    usual = rows.anti_join(strange, rows.cluster == strange.unit)
+    known = _known(items.semi_join(taken, "message"), usual)
     taken = taken.left_join(known, [taken.mailbox == known.known_mailbox, taken.message == known.known_message])
     is_new = taken.known_since.isnull() | (taken.known_since >= taken.occurred_at)
     days = taken.group_by(["cluster", taken.occurred_at.truncate("D").name("day")]).aggregate(
@@ -105,19 +104,21 @@ def _strange(tables: Tables) -> ir.Table:
 
 def _messages(tables: Tables) -> ir.Table:
     """Messages that records of reads name: event_id, occurred_at, message."""
-    # Copies fall together below; to look for them twice is half of the time.
+    # Copies fall together where messages are counted.
     items = tables["accessed_items"].select(*READS["accessed_items"])
     items = items.filter((items.kind == "message") | items.kind.isnull())
     message = ibis.coalesce(items.internet_message_id, items.item_id)
-    return items.filter(message.notnull()).select("event_id", "occurred_at", message=message).distinct()
+    return items.filter(message.notnull()).select("event_id", "occurred_at", message=message)
 
 
-def _known(items: ir.Table) -> ir.Table:
-    """Since when a usual client has read each message: known_mailbox, known_message, known_since.
+def _known(items: ir.Table, reads: ir.Table) -> ir.Table:
+    """Since when one of these reads first showed each message: known_mailbox, known_message, known_since.
 
     Programs of the service itself, which look into everything that arrives, are no readers.
     """
-    people = items.filter(~items.provenance.contains("|ms|"), ~items.app.endswith("|rest_system"))
+    people = reads.filter(~reads.provenance.contains("|ms|"), ~reads.app.endswith("|rest_system"))
+    people = people.select(member="event_id", mailbox="mailbox_key")
+    people = items.inner_join(people, items.event_id == people.member)
     return people.group_by(known_mailbox="mailbox", known_message="message").aggregate(
         known_since=people.occurred_at.min()
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import members_of
+from brokenseal.clusters import members_of, visits_of
 from brokenseal.detectors import inbox_rule, mailbox_forwarding, password_spray, transport_rule
 from brokenseal.detectors._hits import DAY_S, as_hits, hits_of, rows_of, together
 from brokenseal.model import Detector, Severity, Variant
@@ -76,13 +76,17 @@ BINS: Final = {
 def mark(tables: Tables) -> ir.Table:
     """One row per session cluster; see `schema.MARK`."""
     reads = _reads(tables).select(at="event_id", bin="bin").distinct()
-    rows = members_of(tables)
-    rows = rows.left_join(reads, rows.event_id == reads["at"])
-    rank = ibis.cases(*((rows.bin == name, number) for number, name in enumerate(BINS)), else_=len(BINS))
-    rows = rows.mutate(rank=rank.cast("int64"))
+    rows = visits_of(tables)
     units = rows.group_by(unit="cluster").aggregate(
-        rank=rows["rank"].min(), is_microsoft=(rows.ip_class == "microsoft").any(), addresses=rows.client_ip.nunique()
+        is_microsoft=(rows.ip_class == "microsoft").any(), addresses=rows.client_ip.nunique()
     )
+    found = members_of(tables).select("event_id", "cluster")
+    found = found.inner_join(reads, found.event_id == reads["at"])
+    rank = ibis.cases(*((found.bin == name, number) for number, name in enumerate(BINS)), else_=len(BINS))
+    found = found.mutate(rank=rank.cast("int64"))
+    found = found.group_by(found_in="cluster").aggregate(rank=found["rank"].min())
+    units = units.left_join(found, units.unit == found.found_in).drop("found_in")
+    units = units.mutate(rank=units["rank"].fill_null(len(BINS)))
     fired = units["rank"] < len(BINS)
     found = ibis.cases(*((units["rank"] == number, name) for number, name in enumerate(BINS)), else_=None)
     reason = ibis.cases(
@@ -171,7 +175,7 @@ def _suspects(tables: Tables) -> ir.Table:
 
 def _habits(tables: Tables) -> ir.Table:
     """Since when each account has used each address with success: habit_actor, habit_ip, habit_since."""
-    events = rows_of(tables, _OWN, "events")
+    events = tables["events"].select(*_OWN["events"])
     used = events.filter(
         events.actor_key.notnull(),
         events.client_ip.notnull(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import ibis
 
 from brokenseal.client_marks import browser_family, machine, wide_network
+from brokenseal.clusters import members_of
 from brokenseal.detectors import _places
 from brokenseal.detectors._hits import DAY_S, as_hits, rows_of, together
 from brokenseal.model import Detector, Severity, Variant
@@ -59,10 +60,10 @@ def mark(tables: Tables) -> ir.Table:
     Compared are reads of mail with each other, by hand: session, account and network. A session's own hand is that of
     the network that the account has used longest; the others are marked, and both where they go to and fro.
     """
-    rows = _places.reads_of(tables)
+    rows = _places.visits_of(tables)
     placed = rows.filter(rows.session_id.notnull(), rows.is_placed, ~rows.is_shared)
     hands = _hands(rows, placed)
-    fro = _fro(placed, hands)
+    fro = _fro(_travelling(tables, placed), hands)
     told = _strangers(placed, hands).union(_deviceless(tables, hands)).union(fro)
     told = told.group_by(["session_id", "account", "network"]).aggregate(rank=told["rank"].min())
     keys = ["session_id", "account", "network"]
@@ -149,6 +150,17 @@ def _kind(rows: ir.Table) -> ir.StringValue:
 def _look(rows: ir.Table) -> ir.StringValue:
     """Machine and browser, `_kind` standing for the machine; null for programs that are no browser."""
     return browser_family(rows.user_agent).replace("ios ", "macos ").replace("android ", "linux ")
+
+
+def _travelling(tables: Tables, placed: ir.Table) -> ir.Table:
+    """The reads of sessions that were used from more than one network, one row per record."""
+    sessions = placed.group_by(in_session="session_id", by_account="account").aggregate(
+        low=placed.network.min(), high=placed.network.max()
+    )
+    several = sessions.filter(sessions.low != sessions.high)
+    rows = members_of(tables)
+    rows = rows.filter(rows.session_id.notnull(), _places.is_placed(rows)).mutate(account=_places.account(rows))
+    return rows.semi_join(several, [rows.session_id == several.in_session, rows.account == several.by_account])
 
 
 def _fro(placed: ir.Table, hands: ir.Table) -> ir.Table:
@@ -292,7 +304,9 @@ def _by_cluster(tables: Tables, marks: ir.Table) -> ir.Table:
 
 def _by_session(tables: Tables, marks: ir.Table) -> ir.Table:
     """Records of sessions that two browsers at two public addresses used, that went to and fro, or lost a device."""
-    uses = _uses(tables)
+    marked = members_of(tables).select(member="event_id", cluster="cluster", in_session="session_id").distinct()
+    marked = marked.inner_join(marks, marked.cluster == marks.unit).drop("cluster")
+    uses = _of_interest(_uses(tables), marked.select("in_session"))
     hands = uses.filter(uses.family.notnull()).select("session_id", "client_ip", "family").distinct()
     others = hands.rename(other_session="session_id", other_ip="client_ip", other_family="family")
     pairs = hands.inner_join(
@@ -305,11 +319,10 @@ def _by_session(tables: Tables, marks: ir.Table) -> ir.Table:
     )
     two = pairs.select(differing="session_id").distinct()
     fro = _interleaved(uses).select(interleaved="session_id").distinct()
-    members = _places.reads_of(tables).select(member="event_id", cluster="cluster").distinct()
-    members = members.inner_join(marks, members.cluster == marks.unit).drop("cluster")
     uses = uses.left_join(two, uses.session_id == two.differing)
     uses = uses.left_join(fro, uses.session_id == fro.interleaved)
-    uses = uses.left_join(members, uses.event_id == members.member)
+    marked = marked.drop("in_session")
+    uses = uses.left_join(marked, uses.event_id == marked.member)
     lost = uses.filter(uses.bin == "device_lost").select(deviceless="session_id").distinct()
     uses = uses.left_join(lost, uses.session_id == lost.deviceless)
     uses = uses.filter(uses.differing.notnull() | uses.interleaved.notnull() | uses.deviceless.notnull())
@@ -323,6 +336,14 @@ def _by_session(tables: Tables, marks: ir.Table) -> ir.Table:
         about=uses.family,
         weight={"unit": uses.unit, "bin": uses.bin},
     )
+
+
+def _of_interest(uses: ir.Table, marked: ir.Table) -> ir.Table:
+    """The uses of sessions that have two addresses, or marked reads; nothing is said of others."""
+    sessions = uses.group_by(of_interest="session_id").aggregate(low=uses.client_ip.min(), high=uses.client_ip.max())
+    sessions = sessions.filter(sessions.low != sessions.high).select("of_interest")
+    sessions = sessions.union(marked.filter(marked.in_session.notnull()).select(of_interest="in_session")).distinct()
+    return uses.semi_join(sessions, uses.session_id == sessions.of_interest)
 
 
 def _uses(tables: Tables) -> ir.Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from brokenseal._workbench import Workbench, quoted, quoted_glob
 from brokenseal.engines import INPUT_NO
+from brokenseal.engines._kept import KeepingBackend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +33,8 @@ class DuckEngine:
 
     def __init__(self, root: Path, settings: Settings) -> None:
         """Connect, with the limits of the settings; what does not fit in memory spills to `tmp` of the store."""
-        self._spill = root / "tmp" / f"spill-{os.getpid()}"
+        # A store may be shared by machines whose numbers of processes meet.
+        self._spill = root / "tmp" / f"spill-{platform.node()}-{os.getpid()}"
         self._engine = duckdb.connect()
         folders = (root / "tables", root / "tmp")
         # The engine checks what it is given before it looks for files, so the escaped form is named as well.
@@ -52,7 +55,7 @@ class DuckEngine:
             self._engine.execute(statement)
         # Fusing nested selects is a sixth of the time to compile a query, and the engine does it again itself.
         ibis.options.sql.fuse_selects = False
-        self._ibis = ibis.duckdb.from_connection(self._engine)
+        self._ibis = KeepingBackend.from_connection(self._engine)
 
     def table(self, table: schema.Table, files: Sequence[Path], by_input: Mapping[str, Sequence[str]]) -> ir.Table:
         """The rows of Parquet files as one table of the declared schema; see `engines.Engine`."""

@@ -1,7 +1,8 @@
 """Spark: in this process, or on a cluster that reaches the store's folder under the same path.
 
 Only the driver knows Delta: it hands Spark the Parquet files of committed batches, so that no Delta library is needed
-on the cluster. Nothing runs in Python on the workers, so that they need Java and Spark and nothing else.
+on the cluster. Nothing of detection runs in Python on the workers, so that they need Java and Spark and nothing else;
+reading exports does (`spark_work`).
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class SparkEngine:
             UsageError: Java is missing, the master does not answer, or this process uses another one already.
         """
         self._root = root
-        self._session = _session(settings)
+        self._session = session_of(settings)
         self._backend = SparkBackend()
         self._backend.do_connect(self._session)
         self._bytes = 0
@@ -147,7 +148,7 @@ class SparkBackend(Backend):  # type: ignore[misc]
         """
         table = expr.as_table()
         wanted = table.schema().to_pyarrow()
-        with _translated(), self._in_parts(table, params=params, limit=limit) as sql:
+        with running(), self._in_parts(table, params=params, limit=limit) as sql:
             found = self._session.sql(sql).toArrow()
         return expr.__pyarrow_result__(found.select(wanted.names).cast(wanted))
 
@@ -184,7 +185,7 @@ class SparkBackend(Backend):  # type: ignore[misc]
         self._cached_dataframes[name] = rows
 
     def _create_cached_table(self, name: str, expr: ir.Table) -> ir.Table:
-        with _translated(), self._in_parts(expr) as sql:
+        with running(), self._in_parts(expr) as sql:
             self._keep(name, sql)
         return self.known(name, expr.schema())
 
@@ -205,7 +206,12 @@ class SparkBackend(Backend):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def running() -> Iterator[None]:
+    """Say in one line what goes wrong on Spark.
+
+    Raises:
+        EngineFailed: Spark stopped.
+    """
     try:
         yield
     except (pyspark.errors.PySparkException, Py4JError, ConnectionError) as err:
@@ -221,7 +227,13 @@ def _said(error: Exception) -> str:
     return text.strip().partition("\n")[0]
 
 
-def _session(settings: Settings) -> SparkSession:
+def session_of(settings: Settings) -> SparkSession:
+    """A session of the cluster that the settings name.
+
+    Raises:
+        EngineFailed: Spark did not start.
+        UsageError: Java is missing, the master does not answer, or this process uses another one already.
+    """
     master = settings.master or f"local[{settings.threads}]"
     address = _check(master)
     running = SparkSession.getActiveSession()
