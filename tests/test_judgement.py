@@ -113,6 +113,14 @@ def test_notices_keep_to_their_budget_and_the_gravest_and_heaviest_stay():
     assert len(shown_notices(many[:5], found)) == 5
 
 
+def test_what_several_detectors_say_of_one_unit_makes_room_for_other_units():
+    found = judged(marks(e4="odd"))
+    heavy = [replace(finding(units=("e4",)), id=f"h{number}") for number in range(LEAST_NOTICES)]
+    others = [replace(finding(events=(f"n{number}",)), id=f"n{number}") for number in range(3)]
+    shown = [notice.id for notice in shown_notices([*heavy, *others], found)]
+    assert shown == [*(f"h{number}" for number in range(LEAST_NOTICES - 3)), "n0", "n1", "n2"]
+
+
 def test_doors_and_clusters_share_the_budget_evenly():
     doors = pa.table(
         {"unit": ["d1"], "tenant_id": ["t"], "mailbox_key": ["admin"], "network": pa.array([None], pa.string())}

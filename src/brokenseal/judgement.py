@@ -360,11 +360,20 @@ def _client_keys(row: Mapping[str, Any]) -> tuple[tuple[object, ...], tuple[obje
 
 
 def shown_notices(notices: Sequence[Finding], judgement: Judgement) -> tuple[Finding, ...]:
-    """The notices within their budget, in their order; the gravest and heaviest stay."""
+    """The notices within their budget, in their order; the gravest and heaviest stay.
+
+    What several detectors say of one unit is one thing to look at: its gravest notice goes before all further ones.
+    """
     most = max(math.ceil(NOTICES * judgement.mailbox_weeks), LEAST_NOTICES)
+    units = [judgement.units_of(notice) for notice in notices]
 
     def rank(place: int) -> tuple[int, float, int]:
-        weights = [judgement.weight_of(unit) or 0.0 for unit in judgement.units_of(notices[place])]
+        weights = [judgement.weight_of(unit) or 0.0 for unit in units[place]]
         return (notices[place].severity.rank, -max(weights, default=0.0), place)
 
-    return tuple(notices[place] for place in sorted(sorted(range(len(notices)), key=rank)[:most]))
+    first, further = [], []
+    told: set[str] = set()
+    for place in sorted(range(len(notices)), key=rank):
+        (further if units[place] and told.issuperset(units[place]) else first).append(place)
+        told.update(units[place])
+    return tuple(notices[place] for place in sorted([*first, *further][:most]))
