@@ -121,7 +121,7 @@ def test_an_application_belongs_to_the_account_that_let_it_in_and_tries_to_the_a
         f"{ANNA} let the application app in.",
         f"{BERT} let the application app in.",
     }
-    assert say(case.title, "en") == f"The account {ANNA} was taken over"
+    assert say(case.title, "en") == f"The account {ANNA} seems to have been taken over"
 
 
 def test_tries_that_opened_nothing_and_another_account_are_cases_of_their_own(tables):
@@ -194,7 +194,7 @@ def test_a_case_says_who_what_and_what_to_do(tables):
         ],
         tables,
     ).cases
-    assert say(case.title, "en") == f"The account {ANNA} was taken over, and mail was read with it"
+    assert say(case.title, "en") == f"The account {ANNA} seems to have been taken over, and mail was read with it"
     assert [say(line, "en") for line in case.summary] == ["Title of guess", "Title of read"]
     assert (case.mailboxes, case.actors, case.addresses) == ((ANNA, BERT), (ANNA,), ("9.9.9.9",))
     assert (case.first_at, case.last_at) == (AT + dt.timedelta(days=1), AT + dt.timedelta(days=3))

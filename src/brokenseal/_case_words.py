@@ -41,9 +41,11 @@ def title_of(group: Group) -> Phrase:
     accounts = named(group.names("account"))
     more = len(group.findings) - 1
     if group.names("account") and attack & _TAKEN_OVER and _READ in attack:
-        return phrase("The account {account} was taken over, and mail was read with it", account=accounts)
+        return phrase(
+            "The account {account} seems to have been taken over, and mail was read with it", account=accounts
+        )
     if group.names("account") and attack & _TAKEN_OVER:
-        return phrase("The account {account} was taken over", account=accounts)
+        return phrase("The account {account} seems to have been taken over", account=accounts)
     forged = [finding for finding in group.findings if _FORGED in finding.attack]
     if forged and _READ in attack:
         return phrase(

@@ -123,7 +123,7 @@ def custody(document: CaseDocument, *, heading: bool = True) -> Iterator[Block]:
     yield Facts(
         rows=(
             (phrase("Program"), f"Brokenseal {document.product_version}"),
-            (phrase("Versions of the tables:"), versions or None),
+            (phrase("Versions of the tables"), versions or None),
         )
     )
     yield Para(
