@@ -13,13 +13,22 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-
+BENCH = str(Path(__file__).parents[2] / "bench")
+sys.path.insert(0, BENCH)
 bench = importlib.import_module("all")
 beside, fits, growth, measuring, parts, performance_growth, performance_page, results = map(
     importlib.import_module,
     ("beside", "fits", "growth", "measuring", "parts", "performance_growth", "performance_page", "results"),
 )
+# A benchmark has the name of a folder of tests, which must not be found in its place.
+sys.path.remove(BENCH)
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch):
+    """Benchmarks import their neighbours when they run."""
+    monkeypatch.setattr(sys, "path", [BENCH, *sys.path])
+
 
 NOTES = "## What was tried\n"
 
