@@ -30,15 +30,16 @@ lines = tuple(message(number, MAILBOXES[number % 6]) for number in range(int(sys
 document = dataclasses.replace(rich_document(), exposure=exposure("all", lines))
 # Libraries, fonts and the engine that draws figures are loaded once for a process, whatever it renders.
 pdf.render_for(rich_document(), sys.argv[2], Reading())
-before = time.process_time()
+before, begun = time.process_time(), time.perf_counter()
 made = pdf.render_for(document, sys.argv[2], Reading(in_full=True))
-took = time.process_time() - before
-print(json.dumps({"seconds": took, "pages": max(map(int, re.findall(rb"/Count (\\d+)", made))), "bytes": len(made)}))
+waited, took = time.perf_counter() - begun, time.process_time() - before
+pages = max(map(int, re.findall(rb"/Count (\\d+)", made)))
+print(json.dumps({"waited": waited, "seconds": took, "pages": pages, "bytes": len(made)}))
 """
 
 
 def measured(lang: str, messages: int) -> dict[str, float]:
-    """Processor seconds, pages and bytes of one run."""
+    """Seconds by the clock and of the processor, pages and bytes of one run."""
     command = [sys.executable, "-c", _RUN, str(_TESTS), lang, str(messages)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
@@ -49,15 +50,15 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
     chosen = parser.parse_args()
-    print(f"{'':4}{'CPU s (each run)':24}{'median':>8}{'pages':>8}{'MB':>8}")
+    print(f"{'':4}{'s by the clock (each)':24}{'median':>8}{'CPU s':>8}{'pages':>8}{'MB':>8}")
     worst = 0.0
     for lang in LANGUAGES:
         runs = [measured(lang, chosen.messages) for _ in range(chosen.runs)]
-        seconds = [run["seconds"] for run in runs]
-        median = statistics.median(seconds)
+        seconds = [run["waited"] for run in runs]
+        median, cpu = statistics.median(seconds), statistics.median(run["seconds"] for run in runs)
         worst = max(worst, median)
         each = " ".join(f"{second:.2f}" for second in seconds)
-        print(f"{lang:4}{each:24}{median:8.2f}{runs[0]['pages']:8.0f}{runs[0]['bytes'] / 1e6:8.2f}")
+        print(f"{lang:4}{each:24}{median:8.2f}{cpu:8.2f}{runs[0]['pages']:8.0f}{runs[0]['bytes'] / 1e6:8.2f}")
     return int(worst > GOAL_S)
 
 

@@ -371,7 +371,8 @@ def shown_notices(notices: Sequence[Finding], judgement: Judgement) -> tuple[Fin
         weights = [judgement.weight_of(unit) or 0.0 for unit in units[place]]
         return (notices[place].severity.rank, -max(weights, default=0.0), place)
 
-    first, further = [], []
+    first: list[int] = []
+    further: list[int] = []
     told: set[str] = set()
     for place in sorted(range(len(notices)), key=rank):
         (further if units[place] and told.issuperset(units[place]) else first).append(place)
