@@ -281,6 +281,8 @@ def _rules_of_others(document: CaseDocument, lang: str) -> Iterator[RenderableTy
                     (_words.word(_rules.LEVEL, each.level, lang), _SEVERITY_STYLE.get(each.level, "dim")),
                     ": ",
                     (_log(each.title), "bold"),
+                    # Without it a rule that fired on two accounts reads as if it stood there twice.
+                    f" · {_log(each.subject)}" if each.subject else "",
                     f" ({format_value(each.hits, lang)})",
                 )
             )
