@@ -385,7 +385,7 @@ def test_what_one_organisation_shares_finds_the_same_intruder_in_another(run, tm
 
     assert code == 0, err
     assert rules["not_run"] == [
-        each for each in rules["not_run"] if each["state"] == "source_absent" and "sign-in" in each["reason"]
+        each for each in rules["not_run"] if each["state"] == "source_absent" and "sign-in" in each["reason"]["text"]
     ]
     found = {}
     for each in rules["apart"]:

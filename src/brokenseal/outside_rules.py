@@ -9,6 +9,8 @@ import datetime as dt  # noqa: TC003 - msgspec reads the annotations at run time
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from brokenseal.wording import Phrase  # noqa: TC001 - as above
+
 RuleLevel: TypeAlias = Literal["critical", "high", "medium", "low", "informational"]
 RuleStanding: TypeAlias = Literal["record", "subject", "apart"]
 """record: it fired on a record that the case cites · subject: on a record of a mailbox or an account of the case,
@@ -58,13 +60,16 @@ class RulesOfCase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleNotRun:
-    """A rule that could not fire: `source_absent`, `never` or `unreadable`, with the reason."""
+    """A rule that could not fire: `source_absent`, `never` or `unreadable`, with the reason.
+
+    What is wrong with a rule is said as the parser or the engine says it, in English.
+    """
 
     title: str
     path: str
     line: int
     state: Literal["source_absent", "never", "unreadable"]
-    reason: str
+    reason: Phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from sigma.correlations import SigmaCorrelationRule
 
 import sigma_plain
 from brokenseal.sigma import NotSupportedError
-from brokenseal.sigma.correlation import correlation_of, episodes, members, satisfied
+from brokenseal.sigma.correlation import can_be_met, correlation_of, episodes, members, satisfied
 
 SPAN_S = 10
 SECOND = 1_000_000
@@ -153,3 +153,41 @@ def test_correlations_compile_for_spark():
         found = satisfied(hits, correlation)
 
         assert "OVER" in ibis.to_sql(members(hits, episodes(found, correlation), correlation), dialect="pyspark")
+
+
+NAMED = ("a", "b", "c")
+CONDITIONS = (
+    *({op: number} for op in ("lt", "lte", "gt", "gte", "eq", "neq") for number in range(5)),
+    "a and b and c",
+    "a or b or c",
+    "(a or c) and not b",
+    "not (a or b) and c",
+    "not a and not b and not c",
+)
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=str)
+def test_what_can_be_met_is_what_some_hits_of_the_possible_rules_satisfy(condition):
+    correlation = correlation_of(rule("temporal", rules=NAMED, condition=condition))
+    subsets = [tuple(number for number in range(3) if mask >> number & 1) for mask in range(8)]
+    assert correlation.rules == NAMED
+    met = {subset: bool(found_by(correlation, hits_at_once(subset))) for subset in subsets}
+
+    for possible in subsets:
+        wanted = any(met[subset] for subset in subsets if set(subset) <= set(possible))
+        assert can_be_met(correlation, [number in possible for number in range(3)]) == wanted
+
+
+def hits_at_once(rules):
+    return [(number, 0, f"e{number}", ("x",), None) for number in rules]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("event_count", True), ("value_count", True), ("temporal_ordered", False)]
+)
+def test_one_rule_is_enough_to_count_and_not_for_an_order(kind, wanted):
+    more = {"field": "v"} if kind == "value_count" else {}
+    correlation = correlation_of(rule(kind, rules=NAMED, condition={"gte": 1, **more}))
+
+    assert can_be_met(correlation, [False, True, False]) is wanted
+    assert not can_be_met(correlation, [False] * 3)

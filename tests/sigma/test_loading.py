@@ -101,6 +101,18 @@ def test_rules_that_refer_to_each_other_in_a_circle_are_refused_and_named():
     assert [each.title for each in found.rules] == ["Good"]
 
 
+def test_a_long_chain_of_rules_is_a_fault_and_breaks_nothing():
+    chain = "---\n".join(
+        f"title: r{n}\nname: r{n}\ncorrelation: {{type: event_count, rules: [r{n + 1}], timespan: 1h, condition: {{gte: 2}}}}\n"
+        for n in range(2000)
+    )
+    found = load_text(chain + "---\n" + GOOD.replace("title:", "name: r2000\ntitle:"))
+
+    assert found.faults[0].reason == "its references go on for more than 40 rules"
+    assert len(found.faults) == 1960
+    assert len(found.rules) == 41
+
+
 def test_a_reference_to_nothing_is_a_fault():
     (fault,) = load_text(
         "title: t\ncorrelation: {type: event_count, rules: [gone], timespan: 1h, condition: {gte: 2}}\n"

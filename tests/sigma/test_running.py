@@ -16,6 +16,7 @@ from brokenseal.sigma import OWN_RULES, load_rules, load_text
 from brokenseal.sigma.navigator import layer
 from brokenseal.sigma.running import check_rules, run_rules
 from brokenseal.store import Store
+from brokenseal.wording import say
 
 NOW = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 
@@ -246,28 +247,80 @@ def test_what_a_rule_needs_and_whether_this_store_has_it(store_of):
         )
     )
     verdicts, faults = check_rules(store, load_text(text))
-    found = {each.rule.title: (each.state, each.reason) for each in verdicts}
+    found = {each.rule.title: (each.state, say(each.reason, "en")) for each in verdicts}
 
     assert found == {
         "could fire": ("runnable", ""),
-        "nobody did it so far": ("runnable", "so far no record has Parameters.ForwardTo"),
+        "nobody did it so far": ("runnable", "So far no record has Parameters.ForwardTo"),
         "unknown field": (
             "never",
-            "no record of the unified audit log is known to have the field NoSuchThing, and without it the condition is never true",
+            "No record of this log (unified audit log) is known to have the field NoSuchThing, and without it the condition is never true",
         ),
         "unknown in a filter": ("runnable", ""),
         "column not exported": (
             "source_absent",
-            "no record of the unified audit log in this store has the field Verdict, and without it the condition is never true",
+            "No record of this log here (unified audit log) has the field Verdict, and without it the condition is never true",
         ),
-        "left open": ("never", "a value was left to be filled in: <your own operation>"),
-        "no such log here": ("source_absent", "this store has no record of the Entra sign-in logs"),
-        "log not read": ("source_absent", "the product does not read this log: Azure activity log of subscriptions"),
-        "another world": ("source_absent", "the product reads no log of the source windows/security"),
+        "left open": ("never", "A value was left to be filled in: <your own operation>"),
+        "no such log here": ("source_absent", "This store has no record of this log: Entra sign-in logs"),
+        "log not read": ("source_absent", "The product does not read the activity log of Azure subscriptions"),
+        "another world": ("source_absent", "The product reads no log of the source windows/security"),
         "needs values": ("unreadable", "it needs values for the placeholder %vips%"),
     }
     assert [fault.reason for fault in faults] == ["it needs values for the placeholder %vips%"]
     assert next(each.unmapped for each in verdicts if each.rule.title == "unknown field") == ("NoSuchThing",)
+
+
+SIGN_IN_RULE = "title: s\nname: signins\nlogsource: {product: azure, service: signinlogs}\ndetection:\n  s: {ResultType: 0}\n  condition: s\n"
+AUDIT_RULE = "title: a\nname: audit\nlogsource: {product: m365, service: audit}\ndetection:\n  s: {Operation: x}\n  condition: s\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "condition", "state"),
+    [
+        ("event_count", "{gte: 2}", "runnable"),
+        ("value_count", "{gte: 2, field: UserId}", "runnable"),
+        ("temporal", "{gte: 2}", "source_absent"),
+        ("temporal", "{gte: 1}", "runnable"),
+        ("temporal", "signins and audit", "source_absent"),
+        ("temporal", "signins or audit", "runnable"),
+        ("temporal", "audit and not signins", "runnable"),
+        ("temporal_ordered", "{gte: 2}", "source_absent"),
+    ],
+)
+def test_a_rule_that_counts_hits_of_an_absent_log_is_runnable_where_the_other_log_is_enough(
+    store_of, kind, condition, state
+):
+    counting = (
+        f"title: c\ncorrelation:\n  type: {kind}\n  rules: [signins, audit]\n  group-by: [UserId]\n"
+        f"  timespan: 1h\n  condition: {condition}\n"
+    )
+    text = f"{SIGN_IN_RULE}---\n{AUDIT_RULE}---\n{counting}"
+    verdicts, faults = check_rules(store_of(bare=lines(audit(1))), load_text(text))
+    (found,) = (each for each in verdicts if each.rule.title == "c")
+
+    assert (found.state, faults) == (state, ())
+    assert say(found.reason, "en") == ("" if state == "runnable" else "It counts hits of “s”, which cannot fire")
+
+
+def test_hits_bear_the_places_of_the_list_of_rules_whatever_order_the_condition_has(store_of):
+    counting = (
+        "title: c\ncorrelation:\n  type: temporal\n  rules: [signins, audit]\n  group-by: [UserId]\n"
+        "  timespan: 1h\n  condition: audit and not signins\n"
+    )
+    text = f"{AUDIT_RULE}---\n{SIGN_IN_RULE}---\n{counting}"
+    only_read = audit(1, "x", UserId="ana@example.org")
+    only_in = sign_in(2, user="ben@example.org", code=0)
+    result, _ = hits_of(store_of(bare=lines(only_read), signins=lines(only_in)), text)
+
+    assert [hit.group for hit in result.hits] == [(("UserId", "ana@example.org"),)]
+
+
+def test_reasons_are_said_in_french(store_of):
+    text = rule("  s: {a: 0}\n  condition: s\n", product="azure", service="activitylogs")
+    ((verdict,), _) = check_rules(store_of(bare=lines(audit(1))), load_text(text))
+
+    assert say(verdict.reason, "fr") == "Le produit ne lit pas le journal d’activité des abonnements Azure"
 
 
 def test_the_layer_shows_the_share_of_runnable_rules_and_says_why(store_of):

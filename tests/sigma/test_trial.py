@@ -6,6 +6,7 @@ import pytest
 
 from brokenseal.sigma import OWN_RULES, load_rules, load_text
 from brokenseal.sigma.trial import try_rules
+from brokenseal.wording import say
 from spark_session import needs_spark
 
 ENGINES = ("duckdb", pytest.param("spark", marks=[needs_spark, pytest.mark.slow]))
@@ -42,5 +43,8 @@ def test_what_is_said_of_rules_without_a_store(engine):
         ("placeholder", "runnable"),
         ("unfilled", "unreadable"),
     ]
-    assert verdicts[1].reason == "no record of the Entra sign-in logs is known to have the field Count"
+    assert say(verdicts[1].reason, "en") == (
+        "No record of this log (Entra sign-in logs) is known to have the field Count, "
+        "and without it the condition is never true"
+    )
     assert [fault.reason for fault in faults] == ["it needs values for the placeholder %vips%"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from brokenseal.sigma.vocabulary import DIRECTORY, LOGS, SIGN_INS, UNIFIED_AUDIT, service_of
+from brokenseal.sigma.services import service_of
+from brokenseal.sigma.vocabulary import DIRECTORY, LOGS, SIGN_INS, UNIFIED_AUDIT
 
 NAMES = [
     (UNIFIED_AUDIT, "eventName", ["Operation", "Name"]),

@@ -45,6 +45,7 @@ from brokenseal.cli.rules import rules_app
 from brokenseal.cli.share import share_app
 from brokenseal.cli.token import token_app
 from brokenseal.errors import BrokensealError, NothingReadable, UsageError
+from brokenseal.wording import say
 
 if TYPE_CHECKING:
     from brokenseal.cli.options import Marking
@@ -96,7 +97,7 @@ def _warn_of_rules(document: CaseDocument) -> None:
     """Rules that could not be read or carried out, as `brokenseal rules` says it."""
     for each in document.rules.not_run if document.rules is not None else ():
         if each.state == "unreadable":
-            note(f"{each.path}:{each.line}: {each.reason}")
+            note(f"{each.path}:{each.line}: {say(each.reason, 'en')}")
 
 
 def _is_incomplete(result: IngestResult) -> bool:

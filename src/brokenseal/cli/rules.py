@@ -10,6 +10,7 @@ import typer
 from brokenseal.cli.options import AsJson, Engine, Exit, StoreDir, settings_of
 from brokenseal.cli.output import emit, note, show, write
 from brokenseal.errors import UsageError
+from brokenseal.wording import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,7 +182,7 @@ def _show_verdicts(verdicts: Sequence[RuleVerdict]) -> None:
             each.source or "",
             ", ".join(each.absent),
             ", ".join(each.unmapped),
-            each.reason,
+            say(each.reason, "en"),
         )
         table.add_row(*(Text(_plain(cell)) for cell in cells))
     show(table)
@@ -250,7 +251,7 @@ def _verdict(each: RuleVerdict) -> dict[str, Any]:
         "fields": each.fields,
         "absent": each.absent,
         "unmapped": each.unmapped,
-        "reason": each.reason,
+        "reason": say(each.reason, "en"),
     }
 
 

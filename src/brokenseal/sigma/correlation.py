@@ -11,9 +11,10 @@ Source: Sigma Correlation Rules Specification 2.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import ibis
 from sigma.correlations import (
@@ -31,18 +32,20 @@ from sigma.correlations import (
 from brokenseal.sigma.matching import NotSupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import ibis.expr.types as ir
 
 MICROSECONDS: Final = 1_000_000
+_ENUMERATED: Final = 10
+"""Of more rules than this, a condition is taken for one that can be met."""
 _SUPPORTED: Final = {
     SigmaCorrelationType.EVENT_COUNT: "event_count",
     SigmaCorrelationType.VALUE_COUNT: "value_count",
     SigmaCorrelationType.TEMPORAL: "temporal",
     SigmaCorrelationType.TEMPORAL_ORDERED: "temporal_ordered",
 }
-_OPERATORS: Final[Mapping[SigmaCorrelationConditionOperator, Callable[[ir.Value, float], ir.BooleanValue]]] = {
+_OPERATORS: Final[Mapping[SigmaCorrelationConditionOperator, Callable[[Any, float], Any]]] = {
     SigmaCorrelationConditionOperator.LT: operator.lt,
     SigmaCorrelationConditionOperator.LTE: operator.le,
     SigmaCorrelationConditionOperator.GT: operator.gt,
@@ -82,16 +85,20 @@ def correlation_of(rule: SigmaCorrelationRule) -> Correlation:
         raise NotSupportedError(f"correlations of type {rule.type.name.lower()} are not carried out")
     condition = rule.condition
     value = None
+    names = tuple(each.reference for each in rule.rules or ())
     if isinstance(condition, SigmaExtendedCorrelationCondition):
-        names = tuple(condition.get_referenced_rules())
+        asked = tuple(condition.get_referenced_rules())
+        # Without a list of rules the condition is the list; with one, the positions of hits are those of the list.
+        names = names or asked
+        unknown = [each for each in asked if each not in names]
+        if unknown:
+            raise NotSupportedError(f"its condition names {unknown[0]}, which is none of its rules")
         if kind == "temporal_ordered":
             raise NotSupportedError("an order has no meaning in a condition with and, or and not")
-    else:
-        names = tuple(each.reference for each in rule.rules or ())
-        if kind == "value_count":
-            if isinstance(condition.fieldref, list) or condition.fieldref is None:
-                raise NotSupportedError("different values are counted of one field")
-            value = condition.fieldref
+    elif kind == "value_count":
+        if isinstance(condition.fieldref, list) or condition.fieldref is None:
+            raise NotSupportedError("different values are counted of one field")
+        value = condition.fieldref
     return Correlation(
         kind=kind,  # type: ignore[arg-type]  # one of the four above
         rules=names,
@@ -100,6 +107,38 @@ def correlation_of(rule: SigmaCorrelationRule) -> Correlation:
         span_us=rule.timespan.seconds * MICROSECONDS,
         condition=condition,
     )
+
+
+def can_be_met(correlation: Correlation, possible: Sequence[bool]) -> bool:
+    """Whether the rule can be satisfied at all.
+
+    Args:
+        correlation: What is counted.
+        possible: For each of its rules in their order, whether that one can have a hit.
+    """
+    if correlation.kind == "temporal_ordered":
+        return all(possible)
+    if correlation.kind != "temporal":
+        return any(possible)
+    names = [name for name, is_possible in zip(correlation.rules, possible, strict=True) if is_possible]
+    condition = correlation.condition
+    if isinstance(condition, SigmaExtendedCorrelationCondition):
+        if len(names) > _ENUMERATED:
+            return True
+        # Something is looked at where a rule has a hit, so that at least one of them is seen.
+        sets = (chosen for number in range(1, len(names) + 1) for chosen in itertools.combinations(names, number))
+        return any(_holds(condition.parsed, chosen) for chosen in sets)
+    is_met = _OPERATORS[condition.op]
+    return any(is_met(number, condition.count) for number in range(1, len(names) + 1))
+
+
+def _holds(condition: CorrelationConditionItem | SigmaRuleReference, seen: Collection[str]) -> bool:
+    if isinstance(condition, SigmaRuleReference):
+        return condition.reference in seen
+    held = [_holds(each, seen) for each in condition.args]
+    if isinstance(condition, CorrelationConditionNOT):
+        return not held[0]
+    return all(held) if isinstance(condition, CorrelationConditionAND) else any(held)
 
 
 def group_columns(correlation: Correlation) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from brokenseal.outside_rules import OutsideRules, RuleNotRun, RuleSaid, RulesOfCase
-from brokenseal.sigma.values import LEVELS
+from brokenseal.sigma.values import LEVELS, as_it_stands
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -76,7 +76,11 @@ def _silent(verdict: RuleVerdict) -> RuleNotRun:
 
 def _unreadable(fault: RuleFault) -> RuleNotRun:
     return RuleNotRun(
-        title=fault.rule_id or "", path=fault.path, line=fault.line, state="unreadable", reason=fault.reason
+        title=fault.rule_id or "",
+        path=fault.path,
+        line=fault.line,
+        state="unreadable",
+        reason=as_it_stands(fault.reason),
     )
 
 

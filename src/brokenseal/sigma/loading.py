@@ -432,6 +432,8 @@ def _sound(rules: Mapping[str, Rule]) -> tuple[dict[str, Rule], list[RuleFault]]
     def trouble(key: str, path: tuple[str, ...]) -> str | None:
         if key in path:
             return f"its references lead in a circle: {' → '.join((*path[path.index(key) :], key))}"
+        if len(path) > DEPTH:
+            return f"its references go on for more than {DEPTH} rules"
         if key not in rules:
             return f"it refers to a rule that was not read: {_one_line(key)}"
         if key in state:

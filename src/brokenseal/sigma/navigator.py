@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from brokenseal.wording import say
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -51,7 +53,9 @@ def layer(verdicts: Sequence[RuleVerdict], *, name: str = "Sigma rules on this s
 def _technique(technique: str, verdicts: Sequence[RuleVerdict]) -> dict[str, Any]:
     runnable = sum(each.state == "runnable" for each in verdicts)
     lines = (
-        f"{each.rule.title} ({each.rule.level}): {_WORDS[each.state]}{f' – {each.reason}' if each.reason else ''}"
+        " – ".join(
+            filter(None, (f"{each.rule.title} ({each.rule.level}): {_WORDS[each.state]}", say(each.reason, "en")))
+        )
         for each in sorted(verdicts, key=lambda each: (each.state != "runnable", each.rule.title, each.rule.key))
     )
     return {

@@ -10,17 +10,20 @@ from sigma.exceptions import SigmaError
 from sigma.rule import SigmaRule
 
 from brokenseal.sigma.compiler import KEYWORDS, CompiledRule, compile_rule, fields_of
-from brokenseal.sigma.correlation import Correlation, correlation_of
+from brokenseal.sigma.correlation import Correlation, can_be_met, correlation_of
 from brokenseal.sigma.matching import NotSupportedError
 from brokenseal.sigma.pipelines import pipeline_for
 from brokenseal.sigma.possible import fill_ins, outcome
-from brokenseal.sigma.values import Rule, RuleFault, RuleVerdict
-from brokenseal.sigma.vocabulary import LOGS, Log, RecordField, service_of
+from brokenseal.sigma.services import service_of
+from brokenseal.sigma.values import Rule, RuleFault, RuleVerdict, as_it_stands
+from brokenseal.sigma.vocabulary import LOGS, Log, RecordField
+from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from brokenseal.sigma.values import RuleSet
+    from brokenseal.wording import Phrase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +116,8 @@ def _plan_rule(
 ) -> None:
     service = service_of(rule.product, rule.service)
     if service is None or service.log is None:
-        asked = "/".join(each for each in (rule.product, rule.category, rule.service) if each) or "no log source"
-        reason = service.note if service else f"the product reads no log of the source {asked}"
+        asked = "/".join(each for each in (rule.product, rule.category, rule.service) if each) or "–"
+        reason = service.note if service else phrase("The product reads no log of the source {source}", source=asked)
         verdicts[rule.key] = RuleVerdict(rule=rule, state="source_absent", reason=reason)
         return
     assert isinstance(rule.parsed, SigmaRule)
@@ -123,7 +126,9 @@ def _plan_rule(
         compiled = compile_rule(rule.parsed, pipeline_for(log, values))
     except (NotSupportedError, SigmaError) as err:
         faults.append(RuleFault(path=rule.path, line=rule.line, reason=str(err), rule_id=rule.key))
-        verdicts[rule.key] = RuleVerdict(rule=rule, state="unreadable", source=log.source, reason=str(err))
+        verdicts[rule.key] = RuleVerdict(
+            rule=rule, state="unreadable", source=log.source, reason=as_it_stands(str(err))
+        )
         return
     named = {field.name: field for name in fields_of(rule.parsed) for field in log.fields(name)}
     fields = tuple(named[name] for name in compiled.fields if name != KEYWORDS)
@@ -140,9 +145,11 @@ def _plan_rule(
     ready[rule.key] = Ready(rule=rule, log=log, compiled=compiled, fields=fields)
 
 
-def _why_never(compiled: CompiledRule) -> str:
+def _why_never(compiled: CompiledRule) -> Phrase:
     left = [text for each in compiled.conditions for text in fill_ins(each)]
-    return f"a value was left to be filled in: {'; '.join(left)}" if left else "its condition contradicts itself"
+    if not left:
+        return phrase("Its condition contradicts itself")
+    return phrase("A value was left to be filled in: {values}", values="; ".join(left))
 
 
 def is_never(compiled: CompiledRule, absent: Collection[str]) -> bool:
@@ -163,15 +170,17 @@ def settled(planned: Plan, present: Mapping[str, Collection[str]]) -> tuple[Rule
         if key in ready:
             found[key] = _settled(ready[key], verdict, present)
     for each in planned.counted:
-        worst = next(
-            (found[key] for key in each.rule.refers_to if key in found and found[key].state != "runnable"), None
-        )
         verdict = planned.verdicts[each.rule.key]
-        if worst is not None and each.correlation.kind != "temporal":
-            reason = f"it counts hits of “{worst.rule.title}”: {worst.reason}"
-            verdict = replace(verdict, state=worst.state, reason=reason)
+        bases = [found[key] for key in each.rule.refers_to]
+        if not can_be_met(each.correlation, [base.state == "runnable" for base in bases]):
+            worst = next(base for base in bases if base.state != "runnable")
+            verdict = replace(verdict, state=worst.state, reason=_uncounted(worst))
         found[each.rule.key] = verdict
     return tuple(found.get(key, verdict) for key, verdict in planned.verdicts.items())
+
+
+def _uncounted(base: RuleVerdict) -> Phrase:
+    return phrase("It counts hits of “{rule}”, which cannot fire", rule=base.rule.title)
 
 
 def _settled(ready: Ready, verdict: RuleVerdict, present: Mapping[str, Collection[str]]) -> RuleVerdict:
@@ -179,7 +188,7 @@ def _settled(ready: Ready, verdict: RuleVerdict, present: Mapping[str, Collectio
         return verdict
     held = present.get(ready.log.source)
     if held is None:
-        return replace(verdict, state="source_absent", reason=f"this store has no record of the {ready.log.title}")
+        return replace(verdict, state="source_absent", reason=_no_record(ready.log))
     absent = tuple(each.name for each in ready.fields if each.name not in held)
     verdict = replace(verdict, absent=absent)
     # A parameter that no record has is one that nobody used so far; a column that none has was not exported.
@@ -189,20 +198,31 @@ def _settled(ready: Ready, verdict: RuleVerdict, present: Mapping[str, Collectio
     if not is_never(ready.compiled, columns):
         if not is_never(ready.compiled, absent):
             return verdict
-        return replace(verdict, reason=f"so far no record has {', '.join(absent)}")
+        return replace(verdict, reason=phrase("So far no record has {fields}", fields=", ".join(absent)))
     unknown = [name for name in absent if name in verdict.unmapped]
     if unknown and is_never(ready.compiled, unknown):
-        return replace(
-            verdict,
-            state="never",
-            reason=f"no record of the {ready.log.title} is known to have the field {', '.join(unknown)}, "
-            "and without it the condition is never true",
-        )
+        return replace(verdict, state="never", reason=unheard_of(ready.log, unknown))
     return replace(
         verdict,
         state="source_absent",
-        reason=f"no record of the {ready.log.title} in this store has the field {', '.join(columns)}, "
-        "and without it the condition is never true",
+        reason=phrase(
+            "No record of this log here ({log}) has the field {fields}, and without it the condition is never true",
+            log=ready.log.title,
+            fields=", ".join(columns),
+        ),
+    )
+
+
+def _no_record(log: Log) -> Phrase:
+    return phrase("This store has no record of this log: {log}", log=log.title)
+
+
+def unheard_of(log: Log, fields: Sequence[str]) -> Phrase:
+    """Why a rule that is true of no record without these fields never fires."""
+    return phrase(
+        "No record of this log ({log}) is known to have the field {fields}, and without it the condition is never true",
+        log=log.title,
+        fields=", ".join(fields),
     )
 
 
@@ -236,8 +256,7 @@ def _plan_correlation(
     lacking = [key for key in rule.refers_to if key not in ready and key not in counted]
     if lacking:
         base = verdicts[lacking[0]]
-        reason = f"it counts hits of “{base.rule.title}”: {base.reason}"
-        verdicts[rule.key] = RuleVerdict(rule=rule, state=base.state, source=base.source, reason=reason)
+        verdicts[rule.key] = RuleVerdict(rule=rule, state=base.state, source=base.source, reason=_uncounted(base))
         return
     try:
         correlation = correlation_of(rule.parsed)
@@ -251,7 +270,7 @@ def _plan_correlation(
         )
     except NotSupportedError as err:
         faults.append(RuleFault(path=rule.path, line=rule.line, reason=str(err), rule_id=rule.key))
-        verdicts[rule.key] = RuleVerdict(rule=rule, state="unreadable", reason=str(err))
+        verdicts[rule.key] = RuleVerdict(rule=rule, state="unreadable", reason=as_it_stands(str(err)))
         return
     counted[rule.key] = Counted(rule=rule, correlation=correlation, group_fields=groups, value_fields=values)
     sources = sorted({ready[key].log.source for key in rule.refers_to if key in ready})

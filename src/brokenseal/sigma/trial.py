@@ -20,8 +20,8 @@ from brokenseal.errors import EngineFailed
 from brokenseal.settings import Settings
 from brokenseal.sigma import correlation as counting
 from brokenseal.sigma.compiler import KEYWORDS
-from brokenseal.sigma.plan import is_never, plan
-from brokenseal.sigma.values import RuleFault
+from brokenseal.sigma.plan import is_never, plan, unheard_of
+from brokenseal.sigma.values import RuleFault, as_it_stands
 from brokenseal.store import REFUSED
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def try_rules(
     refused = {fault.rule_id: fault.reason for fault in faults}
     ready = {each.rule.key: each for each in planned.ready}
     verdicts = tuple(
-        replace(each, state="unreadable", reason=refused[key])
+        replace(each, state="unreadable", reason=as_it_stands(refused[key]))
         if key in refused
         else _in_doubt(each, ready[key])
         if key in ready
@@ -77,9 +77,7 @@ def _in_doubt(verdict: RuleVerdict, ready: Ready) -> RuleVerdict:
     """Said of a rule that can be true only of records with a field that none is known to have."""
     if verdict.state != "runnable" or not verdict.unmapped or not is_never(ready.compiled, verdict.unmapped):
         return verdict
-    return replace(
-        verdict, reason=f"no record of the {ready.log.title} is known to have the field {', '.join(verdict.unmapped)}"
-    )
+    return replace(verdict, reason=unheard_of(ready.log, verdict.unmapped))
 
 
 def _trouble(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from brokenseal.wording import Phrase, phrase
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
@@ -18,6 +20,15 @@ LEVELS: Final[tuple[Level, ...]] = ("critical", "high", "medium", "low", "inform
 State = Literal["runnable", "source_absent", "never", "unreadable"]
 """runnable: this store may satisfy it · source_absent: it needs a log that is not there · never: by construction no
 record of its log can satisfy it · unreadable: the rule itself is wrong."""
+
+
+NOTHING: Final = Phrase(template="")
+"""What is said where nothing is to be said."""
+
+
+def as_it_stands(text: str) -> Phrase:
+    """What a parser or an engine said, in no other language than its own."""
+    return phrase("{text}", text=text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +109,7 @@ class RuleVerdict:
         fields: Fields of the record that it asks for, sorted.
         absent: Those that no record of its log in this store holds.
         unmapped: Fields of the rule that no pipeline knows; they are looked up in the record as written.
-        reason: One sentence; empty for a rule that is runnable without reserve.
+        reason: One sentence without a full stop; empty for a rule that is runnable without reserve.
     """
 
     rule: Rule
@@ -107,7 +118,7 @@ class RuleVerdict:
     fields: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     unmapped: tuple[str, ...] = ()
-    reason: str = ""
+    reason: Phrase = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
