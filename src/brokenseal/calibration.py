@@ -22,6 +22,10 @@ DEPENDENCE: Final = 20.0
 """Where two strange things were never counted together, the second is taken to be so many times likelier after the
 first than alone; a statement that leans on it says so."""
 
+RULES_BUDGET: Final = 2e-4
+"""False cases a mailbox-week that all rules together may have shown where they were counted: one in 100 weeks of 50
+mailboxes. It is above what weights are held to, because fewer could not be told from none in what was counted."""
+
 QUIET: Final = "quiet"
 HABITUAL: Final = "habitual"
 
@@ -202,9 +206,27 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
         """All benign units of mail access."""
         return sum(group.units for group in self.benign.values())
 
+    @property
+    def opening(self) -> dict[str, int]:
+        """The findings that open a case by rule, as `rules` has them: the rarest on authorised use.
+
+        Rarest first, for as long as all of them together were seen no more often than `RULES_BUDGET` allows; kinds that
+        were seen equally often are taken together or not at all. To ask for none at all would take a rule away for one
+        mishap in however many weeks, so that more counting would find less.
+        """
+        if not self.rules_weeks:
+            return {name: number for name, number in self.rules.items() if not number}
+        found: dict[str, int] = {}
+        for number in sorted(set(self.rules.values())):
+            more = {name: seen for name, seen in self.rules.items() if seen == number}
+            if sum(found.values()) + sum(more.values()) > RULES_BUDGET * self.rules_weeks:
+                break
+            found |= more
+        return found
+
     def may_open(self, detector_id: str, variant: str) -> bool:
-        """Whether a finding may open a case by rule: never seen on authorised use in all that was counted."""
-        return self.rules.get(f"{detector_id}/{variant}") == 0
+        """Whether a finding may open a case by rule."""
+        return f"{detector_id}/{variant}" in self.opening
 
     def group_of(self, root_bin: str | None) -> str:
         """The group of a unit with this bin of the root."""

@@ -11,9 +11,9 @@ Markov's bound is loose. Where the calibration measured how the weights of autho
 (`Tail`), the threshold is where that tail leaves the same share, if that is lower. It leans on the simulated tenants
 being like yours at that end, and on extrapolating; the bound does not lean on the second.
 
-Beside the weight there are rules: findings of a kind that authorised use never showed in all mailbox-weeks simulated
-(`Calibration.rules`). They cost a false case in 1 / (that many weeks / 3) at most, at 95 % confidence, which is above
-the budget; the evaluation counts both and says which opened.
+Beside the weight there are rules: findings of the kinds that authorised use showed least, up to a stated number in all
+mailbox-weeks simulated (`Calibration.opening`). What they cost is above the budget, and no more than counted; the
+evaluation counts both and says which opened.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,26 @@ def test_authorised_units_are_counted_by_the_bin_of_the_root_and_doors_apart():
     )
     assert (found.mailbox_weeks, found.rules_weeks, found.rules) == (20.0, 50.0, {"a/b": 0, "a/c": 2})
     assert found.intruders == ()
+
+
+@pytest.mark.parametrize(
+    ("weeks", "opening"),
+    [
+        (0, {"a/never"}),
+        (4_000, {"a/never"}),
+        (5_000, {"a/never", "b/once"}),
+        # Two kinds that were seen twice each are taken together or not at all.
+        (15_000, {"a/never", "b/once"}),
+        (25_000, {"a/never", "b/once", "c/twice", "d/twice"}),
+    ],
+)
+def test_the_rarest_kinds_open_by_rule_for_as_long_as_all_of_them_keep_to_the_budget(weeks, opening):
+    seen = {"a/never": 0, "b/once": 1, "c/twice": 2, "d/twice": 2, "e/often": 100}
+    found = msgspec.structs.replace(fit([count(honest())], [], made_of="a test"), rules=seen, rules_weeks=float(weeks))
+
+    assert set(found.opening) == opening
+    assert [name for name in seen if found.may_open(*name.split("/"))] == sorted(opening)
+    assert not found.may_open("f", "unknown")
 
 
 def test_a_tenant_that_was_attacked_tells_nothing_of_authorised_use():

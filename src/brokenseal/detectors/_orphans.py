@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from brokenseal.detectors._lateness import Lateness
+
 CEILING: Final = 0.02
 """Above this bound a class is not assessable."""
 TOKEN_JOINED_SHARE: Final = 0.99
 """Where so many episodes of a class join by token, one that joins by session alone is strange too."""
 SESSION_JOINED_SHARE: Final = 0.05
 """Where more than this join by session alone, the log of silent sign-ins is missing, and that join counts as one."""
+TOO_RECENT: Final = "too_recent"
+"""Reason of a token whose sign-in may still come."""
 _CONFIDENCE: Final = 0.95
 _PRIOR_ORPHANS: Final = 0.5
 _PRIOR_LEAST: Final = 50.0
@@ -115,7 +119,9 @@ class Count(NamedTuple):
 _NOTHING: Final = Count(0, 0, 0)
 
 
-def judge(tokens: Iterable[Token], strange: Collection[str] | None = None) -> list[Judged]:
+def judge(
+    tokens: Iterable[Token], strange: Collection[str] | None = None, late: Lateness | None = None
+) -> list[Judged]:
     """What the tokens of each cluster say.
 
     Args:
@@ -123,21 +129,52 @@ def judge(tokens: Iterable[Token], strange: Collection[str] | None = None) -> li
         strange: Clusters whose client is strange; None where nothing is known of that. They are no reference, so that
             an intruder in many mailboxes does not make its own orphans usual; and orphans of usual clients in several
             mailboxes within half an hour are a gap in the log, and nothing is said of them.
+        late: How late sign-ins arrive, where that is known: a token whose sign-in may still come is then judged by how
+            many come sooner. Such tokens are no reference.
 
     Returns: One per cluster, by unit.
     """
     by_unit, episodes, bounds = reference(tokens, strange)
-    gaps = _in_gaps([e for e in episodes.values() if e is not None and e.outcome == "orphan"], strange)
+    alone = {unit: token for unit, held in by_unit.items() if (token := pending(held, late)) is not None}
+    orphans = [e for e in episodes.values() if e is not None and e.outcome == "orphan"]
+    gaps = _in_gaps([*orphans, *(Episode(token, "orphan", is_again=False) for token in alone.values())], strange)
     found = []
     for unit in sorted(by_unit):
         episode = episodes[unit]
-        if episode is None:
-            found.append(Judged(unit=unit, state="not_assessable", reason=_reason(by_unit[unit])))
-        elif unit in gaps:
-            found.append(Judged(unit=unit, state="not_assessable", reason="suspected_gap"))
+        if unit in gaps:
+            judged = Judged(unit=unit, state="not_assessable", reason="suspected_gap")
+        elif episode is None:
+            judged = Judged(unit=unit, state="not_assessable", reason=_reason(by_unit[unit]))
         else:
-            found.append(_judged(unit, episode, bounds))
+            judged = _judged(unit, episode, bounds)
+        if late is not None and unit in alone and unit not in gaps and judged.state != "fired":
+            judged = _early(alone[unit], bounds, late) or judged
+        found.append(judged)
     return found
+
+
+def pending(held: Iterable[Token], late: Lateness | None) -> Token | None:
+    """Of the tokens whose sign-in may still come and is missed by now, the one that was issued first."""
+    if late is None:
+        return None
+    missed = (
+        token
+        for token in held
+        if token.reason == TOO_RECENT
+        and not token.is_issued
+        and not token.is_session_known
+        and late.is_of_age(token.issued_at_us)
+    )
+    return min(missed, key=lambda token: (token.issued_at_us, token.token), default=None)
+
+
+def _early(token: Token, bounds: Bounds, late: Lateness) -> Judged | None:
+    """What a sign-in says that has not come yet; None where as many come later as would have to."""
+    share, episodes = bounds.bound(token, "orphan")
+    bound = late.bound(share, token.issued_at_us)
+    if max(share, bound) > CEILING:
+        return None
+    return Judged(unit=token.unit, state="fired", bin="orphan", f0_upper=bound, n_reference=episodes)
 
 
 def reference(

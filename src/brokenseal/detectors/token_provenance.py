@@ -7,6 +7,7 @@ where the sign-in logs would have spoken; everywhere else the answer is "cannot 
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from brokenseal.clusters import READS as CLUSTER_READS
 from brokenseal.clusters import members_of
-from brokenseal.detectors import _orphans, first_seen_client, stranger_client
+from brokenseal.detectors import _lateness, _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
 from brokenseal.schema import HIT, MARK
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from brokenseal.model import Tables
 
 READS = {
+    **_lateness.READS,
     "mail_accesses": CLUSTER_READS["mail_accesses"],
     "sign_ins": (
         *CLUSTER_READS["sign_ins"],
@@ -51,8 +53,8 @@ REASONS = (
     "sign_ins_absent",  # no sign-in log; the audit log's own sign-ins are not a list of all issued tokens
     "non_interactive_absent",  # most Exchange tokens come from refreshes, which only that log shows
     "outside_sign_in_window",  # issued when the sign-in logs given do not reach, or in a gap of theirs
-    "too_recent",  # the sign-in may not have arrived in the log yet
     "only_failed_sign_in",  # the sign-in is there, and the row kept of it is a failure or an interrupt
+    _orphans.TOO_RECENT,  # the sign-in may not have arrived in the log yet
     "low_match_rate",  # too many or all tokens of this client have no sign-in: a gap in the log, or too few to judge
 )
 
@@ -146,8 +148,8 @@ def _judged(tables: Tables) -> ir.Table:
         (accesses.i_first.isnull(), "sign_ins_absent"),
         (accesses.n_first.isnull(), "non_interactive_absent"),
         (~covered.fill_null(false), "outside_sign_in_window"),
-        (~settled.fill_null(false), "too_recent"),
         ((accesses.known_id.notnull() & ~accesses.known_ok).fill_null(false), "only_failed_sign_in"),
+        (~settled.fill_null(false), _orphans.TOO_RECENT),
         else_=None,
     )
     return accesses.mutate(
@@ -232,7 +234,10 @@ def cluster_tokens(tables: Tables) -> ir.Table:
 
 
 def mark(tables: Tables) -> ir.Table:
-    """One row per session cluster; see `schema.MARK`. The bound is the tenant's own, from its other mailboxes."""
+    """One row per session cluster; see `schema.MARK`. The bound is the tenant's own, from its other mailboxes.
+
+    A token whose sign-in may still come counts where the feed is followed and nearly all sign-ins come sooner.
+    """
     rows = cluster_tokens(tables).to_pyarrow()
     issued_at = rows.column("issued_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
     names = ("unit", "tenant", "mailbox", "provenance", "token", "reason", "is_issued", "is_session_known")
@@ -251,7 +256,7 @@ def mark(tables: Tables) -> ir.Table:
             "f0_upper_ppb": one.f0_upper_ppb,
             "n_reference": one.n_reference if one.f0_upper is not None else None,
         }
-        for one in _orphans.judge(tokens, strange_clusters(tables))
+        for one in _orphans.judge(tokens, strange_clusters(tables), _lateness.lateness(tables))
     ]
     return ibis.memtable(pa.Table.from_pylist(found, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
 
@@ -294,8 +299,17 @@ def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
     fired = marks.filter(marks.state == "fired").select("unit", *weights)
     judged = _judged(tables)
     missing = judged.filter(judged.reason.isnull(), ~judged.is_issued).select("event_id").distinct()
-    rows = members_of(tables).semi_join(missing, "event_id")
-    rows = rows.inner_join(fired, rows.cluster == fired.unit)
+    members = members_of(tables)
+    rows = members.semi_join(missing, "event_id")
+    rows = rows.inner_join(fired, rows.cluster == fired.unit).mutate(is_pending=ibis.literal(value=False))
+    late = _lateness.lateness(tables)
+    if late is not None:
+        waiting = members.semi_join(_waiting(judged), "event_id")
+        due = dt.datetime.fromtimestamp(late.reach_us / 1e6 - _lateness.AGES_S[0], dt.UTC)
+        waiting = waiting.filter(waiting.token_issued_at <= ibis.literal(due, "timestamp('UTC', 6)"))
+        # Where a sign-in is missing for good, those that may still come are not told.
+        waiting = waiting.inner_join(fired.anti_join(rows, fired.unit == rows.cluster), waiting.cluster == fired.unit)
+        rows = rows.union(waiting.mutate(is_pending=ibis.literal(value=True)))
     strange = tables[f"marks:{stranger_client.ID}"]
     strange = strange.filter(strange.state == "fired").select(strange_unit="unit").distinct()
     rows = rows.left_join(strange, rows.cluster == strange.strange_unit)
@@ -303,11 +317,20 @@ def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
     return as_hits(
         rows,
         group_key=rows.cluster.concat(" ", mailbox),
-        variant=ibis.ifelse(rows.strange_unit.notnull(), "not_issued_new_client", "not_issued"),
+        variant=ibis.cases(
+            (rows.is_pending, "not_issued_yet"),
+            (rows.strange_unit.notnull(), "not_issued_new_client"),
+            else_="not_issued",
+        ),
         role="read",
         about=rows.effective_app,
         weight={"unit": rows.cluster, **{name: rows[name] for name in weights}},
     )
+
+
+def _waiting(judged: ir.Table) -> ir.Table:
+    """Event ids of reads with a token whose sign-in may still come."""
+    return judged.filter(judged.reason == _orphans.TOO_RECENT, ~judged.is_issued).select("event_id").distinct()
 
 
 def _find_plain(tables: Tables) -> ir.Table:
@@ -389,6 +412,20 @@ DETECTOR = Detector(
             attack=("T1606", "T1550.001"),
             innocent=_INNOCENT,
             settles=_SETTLES,
+            is_notice=True,
+        ),
+        "not_issued_yet": Variant(
+            title=phrase("Mail of {mailboxes} was read with a token whose sign-in has not come so far ({objects})"),
+            severity=Severity.MEDIUM,
+            attack=("T1606", "T1550.001"),
+            innocent=phrase(
+                "Some sign-ins arrive late. It was counted how many of this tenant's do: nearly all come sooner than "
+                "the time that has passed since this token was issued."
+            ),
+            settles=phrase(
+                "Ask again when a day has passed since the token was issued: its sign-in is there by then, or it is "
+                "missing. Do not wait with what can be undone, such as revoking sessions."
+            ),
             is_notice=True,
         ),
     },

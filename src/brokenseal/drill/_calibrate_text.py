@@ -91,6 +91,9 @@ def _rules(calibration: Calibration) -> Iterator[str]:
         if number:
             yield f"  {name}: {number:,}"
     yield f"  {never} other kinds: none, which is at most {3000 / weeks:.2g} in 1,000 mailbox-weeks for each of them"
+    opening = calibration.opening
+    seen = [name for name, number in opening.items() if number]
+    yield f"  {len(opening)} kinds open a case by rule, those among them that were seen: {', '.join(seen) or 'none'}"
 
 
 def _by_group(groups: Mapping[str, Group], detector_id: str, name: str) -> str:

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from brokenseal import investigate, schema
+from brokenseal.detectors._lateness import ARRIVALS
 from brokenseal.drill import score
 from brokenseal.drill._replay_collect import arrivals_of
 from brokenseal.settings import Settings
@@ -155,13 +156,18 @@ class Desk:
             for name, table in tables.items()
         }
         self._names = names
+        known = hours.filter(pc.greater_equal(hours.column(_ARRIVED), 0))
+        arrived_us = pc.multiply(known.column(_ARRIVED), 3_600_000_000)
+        arrivals = {"event_id": known.column("event_id"), "arrived_at": arrived_us.cast(pa.timestamp("us", tz="UTC"))}
+        self._arrivals = ibis.memtable(pa.table(arrivals))
 
     def at(self, hour: int) -> dict[str, ir.Table]:
-        """The tables as they stood at a full hour, hours since 1970."""
-        return {
+        """The tables as they stood at a full hour, hours since 1970, and when each of their records came."""
+        then = {
             name: table.filter(table[_ARRIVED] <= hour).drop(_ARRIVED) if name in self._names else table
             for name, table in self._tables.items()
         }
+        return {**then, ARRIVALS: self._arrivals}
 
     def close(self) -> None:
         """Let go of the store."""

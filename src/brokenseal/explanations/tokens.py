@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import ibis
 import pyarrow as pa
 
-from brokenseal.detectors._orphans import CEILING, Token, reference
+from brokenseal.detectors._lateness import AGES_S, Lateness, lateness
+from brokenseal.detectors._orphans import CEILING, Token, pending, reference
 from brokenseal.detectors.token_provenance import cluster_tokens, strange_clusters
 from brokenseal.explanations.asked import Asked, Row, by_unit, read, rows_table, seconds, texts_table
-from brokenseal.explanations.values import SignIn, TokenClass, TokenSide, UsedToken
+from brokenseal.explanations.values import SignIn, TokenClass, TokenSide, UsedToken, Waiting
 from brokenseal.fields import canonical_token_id
 from brokenseal.wording import phrase
 
@@ -42,6 +43,7 @@ def token_sides(asked: Asked) -> dict[str, TokenSide]:
     every = _every_token(asked)
     told = {(token.unit, token.token): token for token in every}
     classes = _classes(every, set(listed), strange_clusters(asked.tables))
+    waiting = _waiting(every, set(listed), lateness(asked.tables))
     ids = {row["token_id"] for rows in listed.values() for row in rows}
     named_by = _naming(asked, ids)
     near = _near(asked, listed)
@@ -50,7 +52,11 @@ def token_sides(asked: Asked) -> dict[str, TokenSide]:
         tokens = [_token(unit, row, told, named_by, near.get((unit, row["used_as"]), [])) for row in rows]
         tokens.sort(key=lambda one: (_ORDER[one.outcome], one.issued_at or one.first_at, one.token_id_raw or ""))
         found[unit] = TokenSide(
-            tokens=tuple(tokens[:TOKENS_SHOWN]), n_tokens=len(tokens), of_class=classes.get(unit), refutes=_REFUTES
+            tokens=tuple(tokens[:TOKENS_SHOWN]),
+            n_tokens=len(tokens),
+            of_class=classes.get(unit),
+            refutes=_REFUTES,
+            waiting=waiting.get(unit),
         )
     return found
 
@@ -105,6 +111,24 @@ def _classes(tokens: Sequence[Token], units: set[str], strange: frozenset[str] |
             ceiling_ppb=round(CEILING * _BILLION),
         )
     return classes
+
+
+def _waiting(tokens: Sequence[Token], units: set[str], late: Lateness | None) -> dict[str, Waiting]:
+    """Unit to the sign-in that may still come; see `_lateness`."""
+    if late is None:
+        return {}
+    held: dict[str, list[Token]] = {}
+    for token in tokens:
+        if token.unit in units:
+            held.setdefault(token.unit, []).append(token)
+    later = tuple((at, math.ceil(share * _BILLION)) for at, share in zip(AGES_S, late.later, strict=True))
+    missed = {unit: alone for unit, own in held.items() if (alone := pending(own, late)) is not None}
+    return {
+        unit: Waiting(
+            token_id=token.token, waited_s=int(late.age_s(token.issued_at_us)), lags=late.lags, later_ppb=later
+        )
+        for unit, token in missed.items()
+    }
 
 
 _OF_SIGN_IN: Final = (

@@ -153,13 +153,35 @@ class TokenClass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How long a sign-in that may still come has been missed, and how many come later than that.
+
+    Attributes:
+        token_id: Of the token that was issued first.
+        waited_s: Seconds for which both logs of sign-ins go on after its issue.
+        lags: Sign-ins whose delay is known, of the log that has fewer.
+        later_ppb: Seconds of delay, and the upper 95 % bound of the share of sign-ins with more, parts per billion.
+    """
+
+    token_id: str
+    waited_s: int
+    lags: int
+    later_ppb: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSide:
-    """The tokens of a unit, those without a sign-in first."""
+    """The tokens of a unit, those without a sign-in first.
+
+    Attributes:
+        waiting: Where a sign-in is missed that may still come, and it is known how late they come.
+    """
 
     tokens: tuple[UsedToken, ...]
     n_tokens: int
     of_class: TokenClass | None
     refutes: Phrase
+    waiting: Waiting | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

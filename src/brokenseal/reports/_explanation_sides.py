@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         UnitExplanation,
         UsedToken,
         VolumeSide,
+        Waiting,
     )
     from brokenseal.wording import Phrase
 
@@ -84,8 +85,25 @@ def _token_parts(side: TokenSide, lang: str) -> Iterator[RenderableType]:
     for token in side.tokens:
         yield from _token(token, lang)
     yield from more(len(side.tokens), side.n_tokens, lang)
+    if side.waiting is not None:
+        yield from _waiting(side.waiting, lang)
     if side.of_class is not None:
         yield from _token_class(side.of_class, lang)
+
+
+def _waiting(found: Waiting, lang: str) -> Iterator[RenderableType]:
+    """A sign-in that may still come: how long it has been missed, and how many come later."""
+    yield line(
+        phrase(
+            "The sign-in of {token} may still come. Both logs of sign-ins go on for {waited} after its issue. Of {n} "
+            "sign-ins, with this feed, at most so many came later (95 %): {later}.",
+            token=of_log(found.token_id),
+            waited=span(found.waited_s),
+            n=found.lags,
+            later=", ".join(f"{span(at)}: {_percent(share)}" for at, share in found.later_ppb),
+        ),
+        lang,
+    )
 
 
 def _token(token: UsedToken, lang: str) -> Iterator[RenderableType]:

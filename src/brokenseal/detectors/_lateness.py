@@ -1,0 +1,128 @@
+"""How late sign-ins arrive, and what a missing one is worth before all of them must have come.
+
+A sign-in that has not come within a day is taken for one that never will. Before that, a token without one has either
+none, or one that is late. With q the bound of the share that never comes and l(a) that of the share that comes later
+than age a, the weight of a token that is still alone is
+
+    e = sum over the ages a that it has reached of  w(a) / (q + l(a))
+
+whose mean over authorised tokens is at most the sum of w, whenever one looks: each term counts what is still alone at
+its age, and what is alone now was alone then. What is left of the weights to one is for the full day.
+
+Lags are known only of a feed that is followed: of what a store was given at one go nobody can say when it arrived, and
+nothing is said early. A lag is counted from the event to the batch that brought it, which is never too short.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from brokenseal.detectors._hits import DAY_S, HOUR_S
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from brokenseal.model import Tables
+
+AGES_S: Final = (HOUR_S, 3 * HOUR_S, 6 * HOUR_S)
+WEIGHTS: Final = (0.1, 0.2, 0.3)
+LEAST_LAGS: Final = 10_000
+"""Below this many lags of a log, nothing is said early."""
+ARRIVALS: Final = "arrivals"
+"""Name under which a runner may hand over when records could first be read: event_id, arrived_at (time)."""
+CATEGORIES: Final = ("interactive", "non_interactive")
+READS: Final = {
+    "events": ("event_id", "input_sha256"),
+    "ledger": ("batch_id", "sha256", "kept", "ingested_at"),
+    "sign_ins": ("event_id", "occurred_at", "category"),
+}
+_CONFIDENCE: Final = 0.95
+_SECOND_US: Final = 1_000_000
+_START: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+class Lateness(NamedTuple):
+    """What is known of a followed feed.
+
+    Attributes:
+        reach_us: Up to when both logs of sign-ins have something, microseconds since 1970.
+        later: For each of `AGES_S`, upper 95 % bound of the share of sign-ins that come later; the worse of both logs.
+        lags: Sign-ins behind the weaker of the two bounds.
+    """
+
+    reach_us: int
+    later: tuple[float, ...]
+    lags: int
+
+    def age_s(self, issued_at_us: int) -> float:
+        """How long both logs go on after the issue of a token."""
+        return (self.reach_us - issued_at_us) / _SECOND_US
+
+    def is_of_age(self, issued_at_us: int) -> bool:
+        """Whether a missing sign-in says anything yet."""
+        return issued_at_us >= 0 and self.age_s(issued_at_us) >= AGES_S[0]
+
+    def bound(self, share: float, issued_at_us: int) -> float:
+        """One over the weight of a token that is still alone, 1 where that says nothing; `share` never come at all."""
+        age = self.age_s(issued_at_us)
+        reached = zip(AGES_S, WEIGHTS, self.later, strict=True)
+        weight = sum(w / (share + later) for at, w, later in reached if age >= at)
+        return 1 / weight if weight > 1 else 1.0
+
+
+def lateness(tables: Tables) -> Lateness | None:
+    """How late the sign-ins of these logs arrive; None where their feed is not followed, or not for long enough.
+
+    Of what arrived after the first batch of a log, what occurred after that batch and a day or more before the end of
+    the log is counted: earlier events waited for somebody to begin, and of later ones some are still on their way.
+    """
+    arrived = _arrivals(tables)
+    if arrived is None:
+        return None
+    rows = tables["sign_ins"].select(*READS["sign_ins"]).distinct()
+    rows = rows.filter(rows.category.isin(CATEGORIES), rows.occurred_at.notnull())
+    rows = rows.inner_join(arrived, "event_id")
+    follow = rows.group_by("category").aggregate(begun_at=rows.arrived_at.min(), last_at=rows.occurred_at.max())
+    spans = follow.to_pyarrow().to_pylist()
+    if {span["category"] for span in spans} != set(CATEGORIES):
+        return None
+    rows = rows.inner_join(follow, "category")
+    lag = rows.arrived_at.delta(rows.occurred_at, unit="second")
+    settled = rows.last_at.delta(rows.occurred_at, unit="second") >= DAY_S
+    rows = rows.mutate(lag_s=lag).filter(rows.occurred_at >= rows.begun_at, settled)
+    counted = rows.group_by("category").aggregate(
+        lags=rows.count(), **{f"by_{at}": rows.count(where=rows.lag_s <= at) for at in AGES_S}
+    )
+    counts = counted.to_pyarrow().to_pylist()
+    if len(counts) < len(CATEGORIES) or min(row["lags"] for row in counts) < LEAST_LAGS:
+        return None
+    return Lateness(
+        reach_us=min((span["last_at"] - _START) // dt.timedelta(microseconds=1) for span in spans),
+        later=tuple(max(_upper(row["lags"] - row[f"by_{at}"], row["lags"]) for row in counts) for at in AGES_S),
+        lags=min(row["lags"] for row in counts),
+    )
+
+
+def _arrivals(tables: Tables) -> ir.Table | None:
+    """Event id and time of the batch that brought it, where more than one did."""
+    given = tables.get(ARRIVALS)
+    if given is not None:
+        return given
+    ledger = tables.get("ledger")
+    if ledger is None or "events" not in tables:
+        return None
+    kept = ledger.filter(ledger.kept > 0)
+    batches = kept.group_by("batch_id").aggregate(arrived_at=kept.ingested_at.max())
+    if batches.count().to_pyarrow().as_py() < 2:  # noqa: PLR2004 - the first one has no lags
+        return None
+    inputs = kept.inner_join(batches, "batch_id").group_by("sha256").agg(arrived_at=batches.arrived_at.min())
+    events = tables["events"].select(*READS["events"])
+    return events.inner_join(inputs, events.input_sha256 == inputs.sha256).select("event_id", "arrived_at")
+
+
+def _upper(late: int, of: int) -> float:
+    """Upper bound of a share after Clopper and Pearson."""
+    from scipy.special import betaincinv
+
+    return 1.0 if late >= of else float(betaincinv(late + 1, of - late, _CONFIDENCE))
