@@ -361,7 +361,9 @@ def test_a_threshold_that_the_measured_tail_lowered_says_so_and_counts_the_same_
 def test_a_case_that_a_rule_opened_says_so_and_its_probability_is_left_open(usual):
     known = calibration(rules={f"{TOKEN}/not_issued": 0}, rules_weeks=8_000.0)
     found = one(usual, given={STRANGER: marks(), TOKEN: marks()}, known=known)
-    assert any("time(s) in all in 8,000 simulated mailbox-weeks of authorised use" in each for each in said(found.assumptions))
+    assert any(
+        "time(s) in all in 8,000 simulated mailbox-weeks of authorised use" in each for each in said(found.assumptions)
+    )
     assert found.millibans < found.threshold_millibans
     assert found.confidence == "moderate"
     assert {each.high_permille for each in found.likelihoods} == {999}

@@ -92,7 +92,7 @@ UNSEEN = re.compile(
 )
 ISOLATED = re.compile("\u2068([^\u2066-\u2069]*)\u2069")
 # What may stand for something unseen, or be put beside a value: marks, white space, and the ' before a formula.
-PUT_IN = re.compile("[\\s\ufffd\u21b5'\\\\]|\u200b|\u00ad")
+PUT_IN = re.compile("[\\s\ufffd\u21b5'\\\\]|\u00ad")
 FORMULA = re.compile('^[\\s"]*[=+\\-@\uff1d\uff0b\uff0d\uff20]|^[\t\r\n]')
 LACKING = re.compile("[\uff1d\u05d0-\u05ea]")
 """Characters that the fonts of print do not have."""
@@ -152,8 +152,7 @@ def pdf_names(content):
         "/JS", "/JavaScript", "/Launch", "/URI", "/AA", "/OpenAction", "/GoToR", "/GoToE", "/SubmitForm", "/ImportData",
         "/EmbeddedFile", "/EmbeddedFiles", "/Filespec", "/RichMedia", "/Movie", "/Sound", "/AcroForm", "/XFA", "/Rendition",
     }  # fmt: skip
-    # Places at which our own template lets a long word go on in the next line are of no width on purpose.
-    return ["".join(texts).replace("\u200b", "").replace("\u00ad", "")], Counter(
+    return ["".join(texts).replace("\u00ad", "")], Counter(
         {name.decode(): count for name, count in names.items() if name.decode() in acting}
     )
 

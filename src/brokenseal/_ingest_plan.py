@@ -162,7 +162,11 @@ class ReadAgain:
 
 
 def plan(
-    paths: Iterable[Path], settings: Settings, *, refused: Callable[[ContainerRefused], None]
+    paths: Iterable[Path],
+    settings: Settings,
+    *,
+    refused: Callable[[ContainerRefused], None],
+    is_named: Callable[[str, str], bool] = lambda _path, _sha256: False,
 ) -> tuple[Planned, ...]:
     """Look into every input, and put them in the order in which they are read.
 
@@ -170,9 +174,12 @@ def plan(
         paths: Files and folders as given.
         settings: Limits.
         refused: Hears of every container that is not opened.
+        is_named: Whether a path with a digest needs no second look: only its digest and size are given then.
     """
     found = [
-        _look_into(member, settings) for path in paths for member in containers.members(path, settings, refused=refused)
+        _look_into(member, settings, is_named)
+        for path in paths
+        for member in containers.members(path, settings, refused=refused)
     ]
     return tuple(sorted(found, key=lambda each: (each.is_lossy, each.fidelity, each.member.path)))
 
@@ -207,15 +214,19 @@ def digest_of(member: Member) -> str:
     return digest.hexdigest()
 
 
-def _look_into(member: Member, settings: Settings) -> Planned:
+def _look_into(member: Member, settings: Settings, is_named: Callable[[str, str], bool]) -> Planned:
     planned = Planned(member=member)
     try:
         with member.open() as stream:
             reader = HashingReader(stream)
             # A buffer is as large as what is asked for, and most files are small.
             head = _BLOCK if member.size_bytes is None else min(_BLOCK, member.size_bytes)
-            again = ReadAgain(read_head(reader, head + 1), reader)  # type: ignore[arg-type]  # only `read` is used
+            begun = read_head(reader, head + 1)  # type: ignore[arg-type]  # only `read` is used
             is_short = reader.size_bytes <= _BLOCK
+            is_whole = len(begun) <= head and reader.trouble is None
+            if is_whole and is_named(member.path, reader.sha256):
+                return replace(planned, sha256=reader.sha256, size_bytes=reader.size_bytes)
+            again = ReadAgain(begun, reader)
             planned = _sniff(planned, framing.frame(again, settings))  # type: ignore[arg-type]  # only `read` is used
             if member.size_bytes is not None and (
                 member.size_bytes > PACK_BYTES or (member.local_path and not is_short)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from brokenseal import _ingest_plan, framing
 from brokenseal._ingest_batch import Tally
@@ -26,6 +26,8 @@ FAST_BYTES = 4 << 20
 """Inputs of one way, read as columns where they have as many bytes together, and a fourth of it in their batch."""
 
 _SHARES = 4
+HELD = frozenset({"ingested", "unchanged"})
+"""Outcomes that say that the records of these bytes are in the store."""
 _LANE_MB = 256
 
 
@@ -83,6 +85,33 @@ class Known:
     ingested: dict[str | None, int | None] = field(default_factory=dict)
     paths: set[str] = field(default_factory=set)
     _sizes: set[int | None] = field(default_factory=set)
+    _named: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Known:
+        """What the rows of the ledger name."""
+        known = cls()
+        for row in rows:
+            if row["outcome"] == "ingested":
+                known.learn(row["path"], row["sha256"], row["size_bytes"])
+            # What stood there later counts: a path whose first bytes have come back is news.
+            known._named[row["path"]] = row["sha256"] if row["outcome"] in HELD else ""
+        return known
+
+    def is_named(self, path: str, sha256: str) -> bool:
+        """Whether the last row of a path says that these bytes were found there, and are in the store."""
+        return self._named.get(path) == sha256
+
+    def parted(self, planned: Iterable[Planned]) -> tuple[list[Planned], list[Planned]]:
+        """The inputs that are named, and the others; what had to be hashed for it bears its digest."""
+        named: list[Planned] = []
+        left: list[Planned] = []
+        for each in planned:
+            sha256 = each.sha256 or (self._digest_if_known(each) if each.member.path in self._named else None)
+            hashed = replace(each, sha256=sha256)
+            is_named = sha256 is not None and self.is_named(each.member.path, sha256)
+            (named if is_named else left).append(hashed)
+        return named, left
 
     def learn(self, path: str, sha256: str, size_bytes: int | None) -> None:
         """Remember one more."""

@@ -56,6 +56,7 @@ class Workbench:
         self._engine = engine
         self._rows = rows
         self._temp = "TEMP " if own else ""
+        self._seen_in: Callable[[], ir.Table] | None = None
         if rows is not None:
             engine.register("raw", rows)
 
@@ -119,6 +120,14 @@ class Workbench:
         for index, name in enumerate(members):
             kind = pa.dictionary(pa.int32(), pa.string())
             yield name, pa.chunked_array([block[index] for block in blocks], kind).unify_dictionaries()
+
+    def not_json(self, lines: pa.Array) -> np.ndarray:
+        """Index of each text, in ascending order, that the engine's parser does not take; no text need be UTF-8."""
+        self._engine.register("given", pa.table({"no": np.arange(len(lines)), "line": lines}))
+        found = self.fetch("SELECT no FROM given WHERE NOT json_valid(line) ORDER BY no")
+        self._engine.unregister("given")
+        numbers: np.ndarray = found["no"].to_numpy()
+        return numbers
 
     def forget_rows(self) -> None:
         """Let go of the rows of `raw`."""
@@ -210,10 +219,9 @@ class Workbench:
         self.forget_rows()
         self._engine.close()
 
-    def know_seen(self, events: ir.Table) -> None:
-        """Remember the event ids of committed rows, 16 bytes each."""
-        query = compile_query(events.select("event_id"))
-        self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608 - names and numbers of our own
+    def know_seen(self, events: Callable[[], ir.Table]) -> None:
+        """Remember the event ids of committed rows, 16 bytes each; they are read when the first record asks."""
+        self._seen_in = events
 
     def know_nothing(self) -> None:
         """Begin without any event id."""
@@ -227,6 +235,10 @@ class Workbench:
 
         Returns: How many are new.
         """
+        if self._seen_in is not None:
+            query = compile_query(self._seen_in().select("event_id"))
+            self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608 - names and numbers of our own
+            self._seen_in = None
         self.hold(
             "fresh",
             f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608 - names and numbers of our own

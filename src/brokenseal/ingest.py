@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from brokenseal import _ingest_plan, ledger
 from brokenseal._ingest_batch import BatchWriter
 from brokenseal._ingest_lanes import Lanes
-from brokenseal._ingest_reading import BatchReader, Known, Read, lanes_of, weights_of
+from brokenseal._ingest_reading import HELD, BatchReader, Known, Read, lanes_of, weights_of
 from brokenseal._ingest_units import Unit, UnitRead, is_for_workers, read_on_workers, without_copies
 from brokenseal.errors import ContainerRefused, NothingReadable
 from brokenseal.evidence import check_ledger, evidence_path
@@ -28,7 +28,7 @@ from brokenseal.store import Store
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from brokenseal._ingest_plan import Planned
@@ -50,7 +50,8 @@ class IngestResult:
 
     Attributes:
         records: kept + duplicates + rejected + ignored.
-        files: One per input or archive member, in the order of reading; refused archives last.
+        files: One per input or archive member: those that the ledger names already, then in the order of reading;
+            refused archives last.
         one_by_one: Records that were read one by one, because their input is small or of a shape without a fast
             path, or because something in them is unusual.
     """
@@ -70,7 +71,8 @@ def ingest(
     """Read files, folders and archives into the store, which is made where there is none.
 
     Args:
-        paths: What to read.
+        paths: What to read. An input that the ledger names with the same bytes, as the last of its path, is recognised
+            and adds no row to it; nor does one that still cannot be read, or still is no log, where nothing is new.
         settings: Store folder and limits.
         now: Time of the ingest, aware; it is written to the ledger.
         watch: Hears how far it is, after every block read.
@@ -87,9 +89,14 @@ def ingest(
         check_ledger(store)
         store.discard_unfinished()
         refused: list[ContainerRefused] = []
-        planned = _ingest_plan.plan(paths, settings, refused=refused.append)
-        with contextlib.closing(_Run(store, settings, now=now, watch=watch, planned=planned)) as run:
-            for batches, is_elsewhere in _shared_out(_ingest_plan.batches(planned), settings):
+        rows = store.ledger_rows()
+        known = Known.of(rows)
+        planned = _ingest_plan.plan(paths, settings, refused=refused.append, is_named=known.is_named)
+        named, left = known.parted(planned)
+        begun = _Run(store, settings, now=now, watch=watch, planned=left, rows=rows, known=known)
+        with contextlib.closing(begun) as run:
+            run.pass_over(named)
+            for batches, is_elsewhere in _shared_out(_ingest_plan.batches(left), settings):
                 if is_elsewhere:
                     run.take_elsewhere(batches)
                 else:
@@ -102,22 +109,26 @@ class _Run:
     """One ingest under way."""
 
     def __init__(
-        self, store: Store, settings: Settings, *, now: dt.datetime, watch: Watcher | None, planned: Sequence[Planned]
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        now: dt.datetime,
+        watch: Watcher | None,
+        planned: Sequence[Planned],
+        rows: Sequence[Mapping[str, Any]],
+        known: Known,
     ) -> None:
         self._store = store
         self._now = now
         self._watch = watch
         self._bytes_done = 0
         self._bytes_total = sum(each.size_bytes or 0 for each in planned)
-        rows = store.ledger_rows()
         self._last = rows[-1] if rows else None
+        self._said = {row["path"]: row for row in rows}
         self._files: list[InputFile] = []
         self._bench = store.workbench()
-        self._bench.know_seen(store.tables()["events"])
-        known = Known()
-        for row in rows:
-            if row["outcome"] == "ingested":
-                known.learn(row["path"], row["sha256"], row["size_bytes"])
+        self._bench.know_seen(lambda: store.tables()["events"])
         self._lanes = Lanes(self._bench, lanes_of(settings))
         self._reader = BatchReader(
             settings=settings,
@@ -132,6 +143,13 @@ class _Run:
     def close(self) -> None:
         """End what works beside this thread."""
         self._lanes.close()
+
+    def pass_over(self, planned: Sequence[Planned]) -> None:
+        """Count inputs that the ledger names with these bytes as the last of this path: they add nothing to it."""
+        for each in planned:
+            row = self._row(path=each.member.path, sha256=each.sha256, size_bytes=each.size_bytes, outcome="unchanged")
+            self._files.append(input_file(row))
+            self._progress(each.member.path, each.size_bytes or 0, 0)
 
     # ------------------------------------------------------------ one batch
 
@@ -175,11 +193,13 @@ class _Run:
         self._keep(sorted((*reads, *skipped), key=lambda each: each.tally.input_no), parts)
 
     def _keep(self, reads: Sequence[Read], parts: dict[str, list[Path]]) -> None:
-        if all(each.outcome != "ingested" for each in reads):
-            parts = {}
         for each in reads:
             self._place_evidence(each)
-        self._commit(parts, [self._ledger_row(each) for each in reads])
+        rows = [self._ledger_row(each) for each in reads]
+        if any(each.outcome == "ingested" for each in reads):
+            self._commit(parts, rows)
+        else:
+            self._note(rows)
 
     def _next_seq(self) -> int:
         return (self._last["seq"] if self._last else 0) + 1
@@ -233,7 +253,15 @@ class _Run:
             rows = [
                 self._row(path=each.place, outcome="unreadable", alarms=[f"unreadable: {each}"]) for each in refused
             ]
-            self._commit({}, rows)
+            self._note(rows)
+
+    def _note(self, rows: list[dict[str, Any]]) -> None:
+        """Add rows that nothing stored refers to, but for those that say what the last one of their path says."""
+        said = [_says(self._said.get(row["path"], {}), row) for row in rows]
+        fresh = [row for row, is_said in zip(rows, said, strict=True) if not is_said]
+        if fresh:
+            self._commit({}, fresh)
+        self._files += [input_file(row) for row, is_said in zip(rows, said, strict=True) if is_said]
 
     def _commit(self, parts: dict[str, list[Path]], rows: list[dict[str, Any]]) -> None:
         named = json.dumps([self._next_seq(), *([row["path"], row.get("sha256")] for row in rows)])
@@ -298,6 +326,14 @@ def _shared_out(
     if wave:
         # Who has one batch alone has no use for a cluster.
         yield wave, len(wave) > 1
+
+
+def _says(earlier: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a row of the ledger says all that another one would, but for when and by which version."""
+    if row["outcome"] == "unchanged":
+        return earlier.get("outcome") in HELD and earlier.get("sha256") == row["sha256"]
+    others = row.keys() - {"ingested_at", "tool_version"}
+    return all(name in earlier and earlier[name] == row[name] for name in others)
 
 
 def input_file(row: dict[str, Any]) -> InputFile:

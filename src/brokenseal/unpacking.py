@@ -59,6 +59,8 @@ DAMAGE: Final = (
 
 def shown(name: str) -> str:
     """A name as text that is safe to show and to store: control and formatting characters become U+FFFD."""
+    if name.isprintable():
+        return name
     return "".join("\ufffd" if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in name)
 
 

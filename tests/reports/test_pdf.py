@@ -66,7 +66,7 @@ def test_markup_in_log_text_is_text():
     assert counts[0] == counts[1]
     assert (counts[1]["math.equation"], counts[1]["raw"], counts[1]["link"]) == (0, 0, 0)
     headings = json.loads(compiled(hostile, reader="counsel").query("heading"))
-    assert "1. = heading" in [texts_of(heading["body"]).replace("\u200b", "") for heading in headings]
+    assert "1. = heading" in [texts_of(heading["body"]) for heading in headings]
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -146,7 +146,7 @@ def test_records_are_cited_in_footnotes():
     document = rich_document()
     notes = json.loads(compiled(document, "en", "counsel").query("footnote"))
     found = document.cases[0].findings[0].evidence[0].event_id
-    shown = [texts_of(each["body"]).replace("\u200b", "") for each in notes]
+    shown = [texts_of(each["body"]) for each in notes]
     assert any(found in text for text in shown)
 
 
@@ -181,7 +181,7 @@ def test_a_long_table_shares_no_page_with_footnotes():
     (place,) = [at for at, block in enumerate(blocks) if len(block.get("cells", ())) > 3_000]
     fresh = [at for at, block in enumerate(blocks) if block.get("fresh")]
     assert fresh == [place - 2, place + 1]
-    assert blocks[place - 2]["runs"][0][0] == "Messages and folders"
+    assert blocks[place - 2]["runs"][0][0] == ["Messages and folders"]
     assert not any(block.get("fresh") for block in pdf.content(long_document(300), "en", Reading())["blocks"])
 
 
@@ -191,5 +191,5 @@ def test_two_thousand_messages_take_little():
     pdf.render_for(rich_document(), "en", Reading())  # libraries, fonts and the engine of the figures are loaded once
     before = time.process_time()
     content = pdf.render_for(document, "en", Reading(in_full=True))
-    assert time.process_time() - before < 5
+    assert time.process_time() - before < 3
     assert len(content) < 6_000_000

@@ -41,6 +41,7 @@ from brokenseal.cli.options import (
     settings_of,
 )
 from brokenseal.cli.output import emit, note, now, show, write
+from brokenseal.cli.report_file import put_report
 from brokenseal.cli.rules import rules_app
 from brokenseal.cli.share import share_app
 from brokenseal.cli.token import token_app
@@ -124,19 +125,24 @@ def investigate(
 ) -> None:
     """Do all of it: ingest, detect, exposure, report; ends with the answer on one screen."""
     from brokenseal import investigate as path
+    from brokenseal import written
     from brokenseal.progress import watching
+    from brokenseal.store import Store
 
     settings = settings_of(store, password_file, engine=engine, master=master)
     asked = rule_paths(rules)
-    _get_ready()
+    is_first = not written.has_notes(store)
+    if is_first:
+        _get_ready()
     with watching(enabled=True) as watch:
-        result, document = path.investigate(
-            exports, settings, now=now(), watch=watch, rules=asked, rebuild=rebuild, tell=note
-        )
+        result = path.add_exports(exports, settings, now=now(), watch=watch)
+    if not is_first and any(file.outcome == "ingested" for file in result.files):
+        _get_ready()
+    document = path.document_of(Store.open(settings), rules=asked, rebuild=rebuild, tell=note)
     _warn_of(result, lang)
     _warn_of_rules(document)
     target = report or store / f"report.{lang.value}.html"
-    write(target, path.render(document, "html", lang.value, _reading(reader, tlp)))
+    put_report(document, target, store, form="html", lang=lang.value, reading=_reading(reader, tlp))
     if as_json:
         emit(document)
     else:
@@ -323,8 +329,9 @@ def report(
     settings = settings_of(store, engine=engine, master=master)
     document = path.document_of(Store.open(settings), rules=rule_paths(rules), tell=note)
     _warn_of_rules(document)
-    write(output, path.render(document, form.value, lang.value, _reading(reader, tlp, in_full=in_full)))
-    note(f"{output}")
+    reading = _reading(reader, tlp, in_full=in_full)
+    if put_report(document, output, store, form=form.value, lang=lang.value, reading=reading):
+        note(f"{output}")
 
 
 @app.command()
@@ -348,7 +355,7 @@ def demo(
         result, document = path.investigate([exports], settings_of(store), now=now(), watch=watch)
     _warn_of(result, lang)
     target = folder / f"report.{lang.value}.html"
-    write(target, path.render(document, "html", lang.value))
+    put_report(document, target, store, form="html", lang=lang.value)
     _screen(document, target, lang)
     if not no_open:
         import webbrowser

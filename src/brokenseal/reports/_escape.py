@@ -44,6 +44,8 @@ def visible(text: str) -> str:
 
     Terminal escapes, NUL, direction overrides and lone surrogates become U+FFFD, line breaks an arrow, tabs a space.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSEEN.sub(MARK, _LINE_BREAKS.sub(LINE_BREAK, text.replace("\t", " ")))
 
 

@@ -5,13 +5,12 @@ A block holds phrases, tables and figures that the other reports are made of too
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from brokenseal.reports import _words
+from brokenseal.reports import _clients, _words
 from brokenseal.reports._escape import short, visible
 from brokenseal.wording import phrase
 
@@ -152,6 +151,8 @@ class Paper:
 def safe(text: str, *, limit: int = TEXT_LIMIT) -> str:
     """Log text on one line: what acts unseen is marked, and text from right to left touches nothing beside it."""
     shown = short(text, limit)
+    if shown.isascii():
+        return shown
     return f"\u2068{shown}\u2069" if any(unicodedata.bidirectional(mark) in _RIGHT_TO_LEFT for mark in shown) else shown
 
 
@@ -159,8 +160,15 @@ _RIGHT_TO_LEFT: Final = frozenset(("R", "AL", "AN"))
 
 
 def pieces(said: Phrase, lang: str) -> tuple[Piece, ...]:
-    """The sentence in the language, its values safe to show."""
-    return tuple((safe(text) if kind == "log" else text, kind) for text, kind in _words.pieces(said, lang))
+    """The sentence in the language, its values safe to show and keys of clients in words."""
+    return tuple(
+        piece
+        for text, kind in _words.pieces(said, lang)
+        for piece in (
+            (_clients.in_words(text, lang) if kind == "log" else None)
+            or ((safe(text) if kind == "log" else text, kind),)
+        )
+    )
 
 
 def printed(grid: Grid) -> tuple[tuple[Cell, ...], ...]:
@@ -204,20 +212,3 @@ def short_id(event_id: str) -> str:
     """The first eight characters of a record's id, behind the prefix of its log."""
     prefix, colon, key = visible(event_id[:200]).rpartition(":")
     return f"{prefix[:12]}{colon}{key[:8]}" + ("…" if len(key) > 8 else "")  # noqa: PLR2004 - as the HTML report shows ids
-
-
-_BREAK_AFTER: Final = re.compile(r"(?<=[@./\\;:=\-_,|?&])(?=[^\s])")
-_LONG_WORD: Final = re.compile(r"\S{13,}")
-_RUN: Final = 18
-
-
-def breakable(text: str) -> str:
-    """The text with places (U+200B) at which a long word may go on in the next line."""
-    return _LONG_WORD.sub(lambda found: _broken(found[0]), text) if len(text) >= _RUN - 5 else text
-
-
-def _broken(word: str) -> str:
-    parts = _BREAK_AFTER.split(word)
-    return "\u200b".join(
-        "\u200b".join(part[at : at + _RUN] for at in range(0, len(part), _RUN)) or part for part in parts
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from brokenseal.reports import _figures, _judged, _ledger_tables, _paper_parts, _rules, _tables, _words
+from brokenseal.reports import _figures, _judged, _ledger_tables, _paper_findings, _paper_parts, _rules, _tables, _words
 from brokenseal.reports._glossary import GLOSSARY
 from brokenseal.reports._paper import Counts, Facts, Grid, Head, Line, Listing, Para, Picture
 from brokenseal.wording import phrase
@@ -12,7 +12,7 @@ from brokenseal.wording import phrase
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from brokenseal.model import Case, CaseDocument, Finding
+    from brokenseal.model import Case, CaseDocument
     from brokenseal.reports._paper import Block
     from brokenseal.wording import Phrase
 
@@ -42,7 +42,7 @@ def blocks(document: CaseDocument, lang: str) -> tuple[Block, ...]:
 
 def _what_happened(document: CaseDocument) -> Iterator[Block]:
     yield Head(level=1, said=phrase("What happened"))
-    yield Para(line=Line(said=document.verdict.headline), role="lead")
+    yield Para(line=Line(said=_words.headline(document)), role="lead")
     if not document.cases:
         yield Para(
             line=Line(
@@ -161,28 +161,7 @@ def _case(number: int, case: Case) -> Iterator[Block]:
         if said:
             yield Head(level=3, said=title)
             yield Listing(lines=_paper_parts.lines(said), ordered=said is case.next_steps)
-    for found in case.findings:
-        yield from _finding(found)
-
-
-def _finding(found: Finding) -> Iterator[Block]:
-    yield Head(level=3, said=found.title)
-    records = tuple(item.event_id for item in found.evidence)
-    yield Para(line=Line(said=phrase("Evidence: {n} record(s)", n=len(records)), records=records))
-    yield Facts(
-        rows=(
-            (phrase("Severity"), _words.SEVERITY[found.severity.value]),
-            (phrase("First (UTC)"), found.first_at),
-            (phrase("Last (UTC)"), found.last_at),
-            (phrase("Mailboxes"), found.mailboxes),
-            (phrase("Accounts"), found.actors),
-            (phrase("Addresses"), found.addresses),
-            (phrase("Objects"), found.objects),
-            (phrase("Detector"), found.detector_id),
-            (phrase("Why it might be innocent"), found.innocent),
-            (phrase("What would settle it"), found.settles),
-        )
-    )
+    yield from _paper_findings.of_case(number, case)
 
 
 def _notices(document: CaseDocument) -> Iterator[Block]:
@@ -194,8 +173,7 @@ def _notices(document: CaseDocument) -> Iterator[Block]:
             said=phrase("Changes that somebody should confirm in office hours. None of them makes a case by itself.")
         )
     )
-    for found in document.notices:
-        yield from _finding(found)
+    yield from _paper_findings.alone(document.notices)
     if document.notices_left_out:
         yield Para(line=Line(said=_words.left_out(document.notices_left_out)), role="note")
 

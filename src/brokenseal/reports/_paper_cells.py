@@ -30,7 +30,7 @@ _WIDTHS: Final[Mapping[str, float]] = {
 }  # fmt: skip
 _WIDE: Final[Mapping[str, float]] = {
     "title": 4, "explanation": 5, "because": 6, "without_it": 5, "reason": 4, "subject": 4, "sha256": 5, "expected": 3,
-    "sender": 2.6, "internet_message_id": 3.6, "present": 1.2, "mailbox": 2.8, "words": 3, "prior": 3, "result": 1.6,
+    "sender": 2.6, "internet_message_id": 3.6, "present": 1.2, "mailbox": 3.2, "words": 3, "prior": 3, "result": 1.6,
     "record_no": 2.2,
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Final
 
-from brokenseal.reports import _judged, _paper_parts, _tables
+from brokenseal.reports import _judged, _paper_parts, _tables, _words
 from brokenseal.reports._not_done import not_done
 from brokenseal.reports._paper import Counts, Facts, Grid, Head, Line, Listing, Para, SignOff
 from brokenseal.wording import phrase
@@ -36,7 +36,7 @@ def blocks(document: CaseDocument, lang: str) -> tuple[Block, ...]:  # noqa: ARG
 
 def _facts(document: CaseDocument) -> Iterator[Block]:
     yield Head(level=1, said=phrase("Facts"))
-    yield Para(line=Line(said=document.verdict.headline), role="lead")
+    yield Para(line=Line(said=_words.headline(document)), role="lead")
     yield Para(line=Line(said=phrase("All times are UTC. Statements of fact rest on the records in the footnotes.")))
     for number, case in enumerate(document.cases, start=1):
         yield from _case(number, case)

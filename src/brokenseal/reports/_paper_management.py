@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from brokenseal.reports import _judged, _words
+from brokenseal.reports import _judged, _still_there, _words
 from brokenseal.reports._paper import Counts, Facts, Head, Line, Listing, Para
 from brokenseal.wording import phrase
 
@@ -30,7 +30,7 @@ _UNMET: Final = {
 def blocks(document: CaseDocument, lang: str) -> tuple[Block, ...]:  # noqa: ARG001 - one contract for all readers
     """One page: what happened, numbers with their kind, what is not known, what to do now."""
     return (
-        Para(line=Line(said=document.verdict.headline), role="lead"),
+        Para(line=Line(said=_words.headline(document)), role="lead"),
         *_cases(document),
         Head(level=2, said=phrase("What is not known")),
         *_unknown(document),
@@ -72,7 +72,7 @@ def _facts(case: Case) -> Iterator[tuple[Phrase, Phrase | tuple[str, ...] | str 
 
 
 def _unknown(document: CaseDocument) -> Iterator[Block]:
-    said = tuple(unknown(document))
+    said = (*unknown(document), *_still_there.lost(document))
     if not said:
         yield Para(line=Line(said=phrase("No hole in these logs is known.")))
         return
@@ -110,21 +110,27 @@ def unknown(document: CaseDocument) -> Iterator[Phrase]:
 
 
 def _steps(document: CaseDocument) -> Iterator[Block]:
-    said = _once(step for case in document.cases for step in case.next_steps)
-    if not said:
-        missing = document.verdict.kind == "cannot_tell"
-        yield Listing(
-            lines=(
-                Line(
-                    said=phrase("Have the missing logs exported, and run the investigation again.")
-                    if missing
-                    else phrase("Nothing at once. Keep the logs and this report.")
-                ),
-            )
-        )
-        return
+    said = _once(step for case in document.cases for step in case.next_steps) or [*_without_a_case(document)]
     yield Listing(lines=tuple(Line(said=each) for each in said[:STEPS_SHOWN]), ordered=True)
     yield from _more(len(said) - STEPS_SHOWN)
+
+
+def _without_a_case(document: CaseDocument) -> Iterator[Phrase]:
+    count = _words.notices(document)
+    if count:
+        yield phrase(
+            "Have the {n} finding(s) that are worth a look confirmed in office hours, by whoever did it or ordered it; "
+            "the report for analysts lists them.",
+            n=count,
+        )
+    exports = tuple(_still_there.exports(document))
+    yield from exports
+    if exports:
+        yield phrase("Keep the logs and this report, and run the investigation again with what is exported.")
+    elif count or document.verdict.kind == "cannot_tell":
+        yield phrase("Keep the logs and this report.")
+    else:
+        yield phrase("Nothing at once. Keep the logs and this report.")
 
 
 def _once(sentences: Iterable[Phrase]) -> list[Phrase]:

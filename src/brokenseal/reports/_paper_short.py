@@ -21,19 +21,13 @@ if TYPE_CHECKING:
     from brokenseal.model import CaseDocument, Reading
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_BREAK: Final = "\u200b"
 
 
 def content(document: CaseDocument, lang: str, reading: Reading) -> dict[str, Any]:
-    """What is shown, without the places to break long words, which browsers find themselves."""
-    import msgspec
-
+    """What is shown."""
     translations(lang)
     paper = for_reading(_readers.paper(document, lang, reading.reader), reading)
-    shown = data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL)
-    # Log text itself holds no such character: `_escape.visible` marks it.
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(shown).replace(_BREAK.encode(), b""))
-    return plain
+    return data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL)
 
 
 def as_html(document: CaseDocument, lang: str, reading: Reading, *, policy: str) -> bytes:

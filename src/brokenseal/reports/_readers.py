@@ -47,9 +47,9 @@ def paper(document: CaseDocument, lang: str, reader: Reader) -> Paper:
     return Paper(
         title=TITLE,
         for_whom=FOR_WHOM[reader],
-        word=_words.VERDICT[document.verdict.kind],
+        word=_words.verdict(document),
         kind=document.verdict.kind,
-        headline=document.verdict.headline,
+        headline=_words.headline(document),
         simulated=_words.SIMULATED if document.simulated else None,
         facts=_front(document),
         program=f"Brokenseal {document.product_version}",

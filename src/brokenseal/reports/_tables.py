@@ -49,8 +49,8 @@ def summary(document: CaseDocument) -> ReportTable:
     """The first screen as label and value."""
     coverage, inputs, seen = document.coverage, document.inputs, document.exposure
     lines: list[tuple[Phrase, Cell]] = [
-        (phrase("Verdict"), _words.VERDICT[document.verdict.kind]),
-        (phrase("In one sentence"), document.verdict.headline),
+        (phrase("Verdict"), _words.verdict(document)),
+        (phrase("In one sentence"), _words.headline(document)),
         (phrase("Cases"), len(document.cases)),
         (phrase("Worth a look in office hours"), len(document.notices)),
         (phrase("Logs from (UTC)"), coverage.first_at),

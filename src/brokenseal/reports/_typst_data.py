@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from brokenseal.reports import _paper, _words
 from brokenseal.reports._marks import IN_CASE, OTHER
-from brokenseal.reports._paper import Counts, Facts, Grid, Head, Listing, Para, Picture, SignOff, breakable
+from brokenseal.reports._paper import Counts, Facts, Grid, Head, Listing, Para, Picture, SignOff
 from brokenseal.reports._paper_cells import MONO, RIGHT, ROWS_WITH_NOTES, Note, left_out, note, width
 from brokenseal.reports._tlp import label
 from brokenseal.wording import format_value, phrase, say
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from brokenseal.reports._paper import Block, Line, Paper, Piece
     from brokenseal.reports._paper_cells import Cells
 
-CELLS_APART: Final = 3_000
 _KINDS: Final = ("certain", "possible", "unknowable")
 
 
@@ -36,35 +35,11 @@ def data(paper: Paper, cells: Cells, *, tlp: str) -> dict[str, Any]:
         "front": paper.has_front,
         "words": {
             "contents": say(phrase("Contents"), lang),
-            "records": say(phrase("Records"), lang),
+            "records": say(phrase("Records: "), lang),
             "sign": [say(said, lang) for said in _paper.SIGNED],
         },
-        "blocks": _apart([_block(block, cells) for block in paper.blocks]),
+        "blocks": [_block(block, cells) for block in paper.blocks],
     }
-
-
-def _apart(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A long table begins on a page of its own, with what introduces it, and so does what follows it.
-
-    Typst sets a whole table anew for every footnote on a page that holds a part of it: measured, 10,000 messages took
-    three times as long where the page of their last row had footnotes.
-    """
-    for place, block in enumerate(blocks):
-        if block["k"] != "grid" or len(block["cells"]) <= CELLS_APART:
-            continue
-        first = place
-        while first and (
-            blocks[first - 1]["k"] == "head" or (blocks[first - 1]["k"] == "para" and _bare(blocks[first - 1]))
-        ):
-            first -= 1
-        for each in (first, place + 1):
-            if each < len(blocks):
-                blocks[each]["fresh"] = True
-    return blocks
-
-
-def _bare(block: dict[str, Any]) -> bool:
-    return block["note"] is None
 
 
 def _block(block: Block, cells: Cells) -> dict[str, Any]:  # noqa: PLR0911 - one for each kind of block
@@ -98,7 +73,7 @@ def _said(said: Any, lang: str) -> list[list[str]]:
 
 
 def _runs(parts: tuple[Piece, ...]) -> list[list[str]]:
-    return [[breakable(text) if kind == "log" else text, kind] for text, kind in parts]
+    return [[text, kind] for text, kind in parts]
 
 
 def _line(line: Line, lang: str) -> dict[str, Any]:
@@ -106,7 +81,7 @@ def _line(line: Line, lang: str) -> dict[str, Any]:
 
 
 def _note(cited: Note) -> dict[str, Any]:
-    return {"ids": [breakable(each) for each in cited.ids], "more": cited.more}
+    return {"ids": [*cited.ids], "more": cited.more}
 
 
 def _counts(block: Counts, lang: str) -> list[list[str]]:
@@ -133,7 +108,7 @@ def _grid(grid: Grid, cells: Cells) -> dict[str, Any]:
                 made.append(_note(shown))
             elif len(shown) == 1 and shown[0][1] == "log":
                 # Most cells are one text of the logs: a plain string costs the compiler least.
-                made.append(breakable(shown[0][0]))
+                made.append(shown[0][0])
             else:
                 made.append(_runs(shown))
     return {

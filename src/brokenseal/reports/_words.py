@@ -13,6 +13,7 @@ from brokenseal.wording import format_value, phrase, say, translations
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from brokenseal.model import CaseDocument
     from brokenseal.wording import Phrase
 
 PieceKind = Literal["words", "value", "log"]
@@ -30,7 +31,38 @@ VERDICT = {
     "cannot_tell": phrase("The logs cannot tell"),
 }
 
+NO_CASE = phrase("No case found")
+
 SIMULATED = phrase("Simulated: these logs are of a tenant that Brokenseal made up. Nobody's mail was read.")
+
+
+def notices(document: CaseDocument) -> int:
+    """How many findings are worth a look without making a case, those beyond their budget too."""
+    return len(document.notices) + document.notices_left_out
+
+
+def verdict(document: CaseDocument) -> Phrase:
+    """The verdict in short; what is worth a look is something that was found."""
+    kind = document.verdict.kind
+    return NO_CASE if kind == "nothing_found" and notices(document) else VERDICT[kind]
+
+
+def headline(document: CaseDocument) -> Phrase:
+    """The verdict in a sentence, which names what is worth a look where there is no case."""
+    count = notices(document)
+    if document.cases or not count:
+        return document.verdict.headline
+    if document.verdict.kind == "cannot_tell":
+        return phrase(
+            "No case stands, but these logs could not have shown everything; {n} finding(s) are worth a look in "
+            "office hours.",
+            n=count,
+        )
+    return phrase(
+        "No case stands, and the kinds of logs that would have shown one are there; {n} finding(s) are worth a look in "
+        "office hours.",
+        n=count,
+    )
 
 
 def left_out(count: int) -> Phrase:

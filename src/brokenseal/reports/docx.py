@@ -131,8 +131,8 @@ class _Writer:
 
     def _cite(self, cited: Note) -> str:
         more = f" +{format_value(cited.more, self.lang)}" if cited.more else ""
-        words = say(phrase("Records"), self.lang)
-        return footnote_mark(self.notes.add(f"{words}: {', '.join(cited.ids)}{more}"))
+        words = say(phrase("Records: "), self.lang)
+        return footnote_mark(self.notes.add(f"{words}{', '.join(cited.ids)}{more}"))
 
     def _listing(self, block: Listing) -> None:
         properties = ""

@@ -34,10 +34,10 @@ def render(document: CaseDocument, lang: str) -> bytes:
 
 def _lines(document: CaseDocument, lang: str) -> Iterator[str]:
     coverage, inputs = document.coverage, document.inputs
-    yield f"# {markdown(say(_words.VERDICT[document.verdict.kind], lang))}"
+    yield f"# {markdown(say(_words.verdict(document), lang))}"
     if document.simulated:
         yield from ("", f"> {_said(_words.SIMULATED, lang)}")
-    yield from ("", f"**{_said(document.verdict.headline, lang)}**", "")
+    yield from ("", f"**{_said(_words.headline(document), lang)}**", "")
     yield _said(
         phrase("Logs from {first_at} to {last_at}.", first_at=coverage.first_at, last_at=coverage.last_at), lang
     )

@@ -15,6 +15,7 @@ from brokenseal.reports import _readers
 from brokenseal.reports._paper import for_reading
 from brokenseal.reports._paper_cells import cells_of
 from brokenseal.reports._typst_data import data
+from brokenseal.reports._typst_lines import for_print
 from brokenseal.wording import translations
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def content(document: CaseDocument, lang: str, reading: Reading) -> dict[str, An
     """
     translations(lang)
     paper = for_reading(_readers.paper(document, lang, reading.reader), reading)
-    return data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL)
+    return for_print(data(paper, cells_of(document, lang), tlp=reading.tlp or _readers.TLP_USUAL))
 
 
 def compiler(shown: dict[str, Any]) -> typst.Compiler:

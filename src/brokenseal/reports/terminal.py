@@ -204,8 +204,8 @@ def _verdict(document: CaseDocument, lang: str) -> Iterator[RenderableType]:
     if document.simulated:
         yield Text(say(_words.SIMULATED, lang), style="bold")
         yield Text()
-    yield Text(say(_words.VERDICT[kind], lang).upper(), style=_VERDICT_STYLE[kind])
-    yield _sentence(document.verdict.headline, lang)
+    yield Text(say(_words.verdict(document), lang).upper(), style=_VERDICT_STYLE[kind])
+    yield _sentence(_words.headline(document), lang)
 
 
 def _case_list(document: CaseDocument, lang: str, most: int | None = CASES_SHOWN) -> Iterator[RenderableType]:
