@@ -24,6 +24,7 @@ import brokenseal.investigate as path
 from brokenseal.calibration import shipped
 from brokenseal.campaigns import campaigns
 from brokenseal.detectors import DETECTORS, MARKING, open_door, token_provenance
+from brokenseal.errors import EngineFailed
 from brokenseal.exposure import exposures
 from brokenseal.findings import run_detectors
 from brokenseal.judgement import as_tables, clustered, judge, kept_parts
@@ -123,7 +124,7 @@ def main() -> None:
         mailboxes = int(store.tables()["mail_accesses"].mailbox_key.nunique().to_pyarrow().as_py())
         try:
             measure(store, what, timed)
-        except (duckdb.Error, MemoryError) as err:
+        except (duckdb.Error, EngineFailed, MemoryError) as err:
             failed = f"{type(err).__name__}: {str(err).splitlines()[0]}" if str(err) else type(err).__name__
     print(json.dumps({
         "records": records, "mailboxes": mailboxes, "cpu": timed.cpu, "wall": timed.wall, "failed": failed,

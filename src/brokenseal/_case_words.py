@@ -34,18 +34,28 @@ def summary_of(findings: Sequence[Finding]) -> tuple[Phrase, ...]:
     return tuple(firsts.values())
 
 
+def _taken_over(accounts: str, *, is_one: bool, is_read: bool) -> Phrase:
+    if is_one and is_read:
+        return phrase(
+            "The account {account} seems to have been taken over, and mail was read with it", account=accounts
+        )
+    if is_one:
+        return phrase("The account {account} seems to have been taken over", account=accounts)
+    if is_read:
+        return phrase(
+            "The accounts {accounts} seem to have been taken over, and mail was read with them", accounts=accounts
+        )
+    return phrase("The accounts {accounts} seem to have been taken over", accounts=accounts)
+
+
 def title_of(group: Group) -> Phrase:
     """The headline of a case."""
     gravest = min(group.opened, key=by_weight)
     attack = {technique for finding in group.opened for technique in finding.attack}
     accounts = named(group.names("account"))
     more = len(group.findings) - 1
-    if group.names("account") and attack & _TAKEN_OVER and _READ in attack:
-        return phrase(
-            "The account {account} seems to have been taken over, and mail was read with it", account=accounts
-        )
     if group.names("account") and attack & _TAKEN_OVER:
-        return phrase("The account {account} seems to have been taken over", account=accounts)
+        return _taken_over(accounts, is_one=len(set(group.names("account"))) == 1, is_read=_READ in attack)
     forged = [finding for finding in group.findings if _FORGED in finding.attack]
     if forged and _READ in attack:
         return phrase(

@@ -16,6 +16,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import ibis.expr.types as ir
@@ -48,12 +49,21 @@ class Workbench:
     (`compile_query`) and carried out for every segment, because compiling takes longer than many a query.
     """
 
-    def __init__(self, engine: Any, rows: pa.Table | None = None, *, own: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        running: Callable[[], AbstractContextManager[None]],
+        rows: pa.Table | None = None,
+        *,
+        own: bool = False,
+    ) -> None:
         """Work on a connection of a store, where `raw` stands for the rows given.
 
+        `running` stands around everything that the engine carries out, and says what it lacked (`EngineFailed`).
         With `own`, what it holds is seen by this connection alone.
         """
         self._engine = engine
+        self._running = running
         self._rows = rows
         self._temp = "TEMP " if own else ""
         self._seen_in: Callable[[], ir.Table] | None = None
@@ -113,10 +123,11 @@ class Workbench:
             f"compression='none', maximum_object_size={2 * longest})"
         )
         # Records have few different sets of keys: many a long text is kept once.
-        blocks = [
-            [keys.dictionary_encode() for keys in batch.columns]
-            for batch in self._engine.sql(query).to_arrow_reader(_ROWS_AT_ONCE)
-        ]
+        with self._running():
+            blocks = [
+                [keys.dictionary_encode() for keys in batch.columns]
+                for batch in self._engine.sql(query).to_arrow_reader(_ROWS_AT_ONCE)
+            ]
         for index, name in enumerate(members):
             kind = pa.dictionary(pa.int32(), pa.string())
             yield name, pa.chunked_array([block[index] for block in blocks], kind).unify_dictionaries()
@@ -137,15 +148,15 @@ class Workbench:
 
     def view(self, name: str, query: str) -> None:
         """Give a query a name."""
-        self._engine.execute(f'CREATE OR REPLACE {self._temp}VIEW "{name}" AS {query}')
+        self._do(f'CREATE OR REPLACE {self._temp}VIEW "{name}" AS {query}')
 
     def hold(self, name: str, content: str | pa.Table) -> None:
         """Compute a query once, or take over a table, and hold it until `drop` or the next one of that name."""
         if isinstance(content, str):
-            self._engine.execute(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS {content}')
+            self._do(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS {content}')
             return
         self._engine.register("given", content)
-        self._engine.execute(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS SELECT * FROM given')  # noqa: S608 - names and numbers of our own
+        self._do(f'CREATE OR REPLACE {self._temp}TABLE "{name}" AS SELECT * FROM given')  # noqa: S608 - names and numbers of our own
         self._engine.unregister("given")
 
     def hold_words(self, name: str, content: pa.Table) -> None:
@@ -162,23 +173,28 @@ class Workbench:
                 columns.append(f'"{column}"')
                 continue
             words = f'"{column}__words"'
-            self._engine.execute(f"DROP TYPE IF EXISTS {words}")
-            self._engine.execute(
+            self._do(f"DROP TYPE IF EXISTS {words}")
+            self._do(
                 f"CREATE {self._temp}TYPE {words} AS ENUM "  # noqa: S608 - names of our own
                 f'(SELECT DISTINCT "{column}" FROM given WHERE "{column}" IS NOT NULL)'
             )
             columns.append(f'CAST("{column}" AS {words}) AS "{column}"')
-        self._engine.execute(f'CREATE {self._temp}TABLE "{name}" AS SELECT {", ".join(columns)} FROM given')  # noqa: S608 - names and numbers of our own
+        self._do(f'CREATE {self._temp}TABLE "{name}" AS SELECT {", ".join(columns)} FROM given')  # noqa: S608 - names and numbers of our own
         self._engine.unregister("given")
 
     def drop(self, *names: str) -> None:
         """Let go of held tables; those that are not held are passed over."""
         for name in names:
-            self._engine.execute(f'DROP TABLE IF EXISTS "{name}"')
+            self._do(f'DROP TABLE IF EXISTS "{name}"')
 
     def fetch(self, query: str) -> pa.Table:
         """The rows of a query."""
-        return self._engine.sql(query).to_arrow_table()
+        with self._running():
+            return self._engine.sql(query).to_arrow_table()
+
+    def _do(self, statement: str) -> None:
+        with self._running():
+            self._engine.execute(statement)
 
     def count(self, name: str) -> int:
         """How many rows a held table has."""
@@ -186,9 +202,10 @@ class Workbench:
 
     def write_parquet(self, query: str, path: Path) -> int:
         """Write a query's rows as one Parquet file, and say how many there are."""
-        written = self._engine.execute(
-            f"COPY ({query}) TO {quoted(path)} (FORMAT parquet, COMPRESSION snappy)"
-        ).fetchone()
+        with self._running():
+            written = self._engine.execute(
+                f"COPY ({query}) TO {quoted(path)} (FORMAT parquet, COMPRESSION snappy)"
+            ).fetchone()
         return int(written[0]) if written else 0
 
     def at_once(self, work: Callable[[Workbench, str], Any], names: Iterable[str]) -> list[Any]:
@@ -200,7 +217,7 @@ class Workbench:
 
         def alone(name: str) -> Any:
             with self._engine.cursor() as connection:
-                return work(Workbench(connection, self._rows), name)
+                return work(Workbench(connection, self._running, self._rows), name)
 
         with ThreadPoolExecutor(max_workers=threads) as pool:
             return list(pool.map(alone, names))
@@ -211,8 +228,8 @@ class Workbench:
         From now on every query of this engine runs in the thread that asks for it: several segments at a time, one core
         each, take less processor time than all cores on one segment.
         """
-        self._engine.execute("SET threads=1")
-        return tuple(Workbench(self._engine.cursor(), own=True) for _ in range(number))
+        self._do("SET threads=1")
+        return tuple(Workbench(self._engine.cursor(), self._running, own=True) for _ in range(number))
 
     def close(self) -> None:
         """Let go of the connection, and of what it alone can see."""
@@ -244,7 +261,7 @@ class Workbench:
             f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608 - names and numbers of our own
             f"(SELECT {_KEY} AS key, record_no FROM claims) GROUP BY key) ANTI JOIN seen USING (key)",
         )
-        self._engine.execute("INSERT INTO seen SELECT key FROM fresh")
+        self._do("INSERT INTO seen SELECT key FROM fresh")
         self.drop("claims")
         return self.count("fresh")
 
