@@ -204,6 +204,10 @@ def test_sign_ins_of_usual_clients_that_are_late_together_are_a_gap():
 
     assert of([alone(hours=8), *others], strange=frozenset()).reason == "suspected_gap"
     assert of([alone(hours=8), *others], strange=frozenset({"x", "y0", "y1"})).state == "fired"
+    # What was issued stays so, whatever is missed beside it.
+    assert (
+        of([token("x", token="first"), alone(hours=8, token="second"), *others], strange=frozenset()).state == "quiet"
+    )
 
 
 def test_tokens_that_wait_are_no_reference():

@@ -141,7 +141,7 @@ def judge(
     found = []
     for unit in sorted(by_unit):
         episode = episodes[unit]
-        if unit in gaps:
+        if unit in gaps and (episode is None or episode.outcome == "orphan"):
             judged = Judged(unit=unit, state="not_assessable", reason="suspected_gap")
         elif episode is None:
             judged = Judged(unit=unit, state="not_assessable", reason=_reason(by_unit[unit]))
