@@ -8,9 +8,7 @@ Several segments are under way at a time, each on a lane: a thread and a connect
 thread that asked, so that the number of lanes changes nothing that is written.
 
 What the engine refuses to read, and what the source's columnar path does not take, goes through `RecordReader`
-with its own text, so that both ways give the same rows and nothing is lost. A line that does not fit refuses its whole
-segment: such lines are found (`_ingest_fit`), placeholders put for them, and the segment is read again; what is still
-refused then is searched by halves.
+with its own text, so that both ways give the same rows and nothing is lost.
 """
 
 from __future__ import annotations
@@ -98,7 +96,7 @@ class ColumnarReader:
 
     def _prepare(self, bench: Workbench, segment: Segment) -> pa.Table | None:
         """Load a segment: the rows that can be taken, in order of position; None where something does not fit."""
-        if not self._load(bench, segment) and not self._load_what_fits(bench, segment):
+        if not self._load(bench, segment):
             return None
         self._widen(bench, segment)
         bench.hold("odd", _numbers_table("record_no", _flattened(segment) if segment.suspects else ()))
@@ -161,14 +159,6 @@ class ColumnarReader:
             return False
         # The number of a row is the number of its line only as long as no line is passed over.
         return rows == segment.lines
-
-    def _load_what_fits(self, bench: Workbench, segment: Segment) -> bool:
-        """Load a segment that was refused, with placeholders for the lines in which something is found."""
-        unfit = self._program.fit.unfit(bench, segment)
-        if not unfit.any():
-            return False
-        segment.set_aside(unfit)
-        return self._load(bench, segment)
 
     def _count(self, segment: Segment, taken: pa.Table) -> None:
         """Count the rows taken with their inputs."""

@@ -132,14 +132,6 @@ class Workbench:
             kind = pa.dictionary(pa.int32(), pa.string())
             yield name, pa.chunked_array([block[index] for block in blocks], kind).unify_dictionaries()
 
-    def not_json(self, lines: pa.Array) -> np.ndarray:
-        """Index of each text, in ascending order, that the engine's parser does not take; no text need be UTF-8."""
-        self._engine.register("given", pa.table({"no": np.arange(len(lines)), "line": lines}))
-        found = self.fetch("SELECT no FROM given WHERE NOT json_valid(line) ORDER BY no")
-        self._engine.unregister("given")
-        numbers: np.ndarray = found["no"].to_numpy()
-        return numbers
-
     def forget_rows(self) -> None:
         """Let go of the rows of `raw`."""
         if self._rows is not None:

@@ -70,10 +70,15 @@ def test_variants_are_complete(detector):
             assert {field for _, field, _, _ in string.Formatter().parse(sentence.template) if field} <= FIELDS
 
 
+ELSEWHERE = {"token.provenance": frozenset(("not_issued_yet",))}
+"""Variants that take ten thousand sign-ins to be shown: tests/detectors/test_lateness.py has them."""
+
+
 @each
 def test_every_variant_has_a_case_and_one_case_stays_quiet(detector):
     cases = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((CASES / detector.id).glob("*.json"))]
-    assert {hit["variant"] for case in cases for hit in case["hits"]} == set(detector.variants)
+    found = {hit["variant"] for case in cases for hit in case["hits"]}
+    assert found == set(detector.variants) - ELSEWHERE.get(detector.id, frozenset())
     assert any(not case["hits"] for case in cases)
 
 
