@@ -264,6 +264,7 @@ def judge(
         if weight >= min(JOINS_FROM, threshold)
     }
     strange = marked(marks.get(calibration.root))
+    opening = frozenset(calibration.opening)
     opened = frozenset(unit for unit, opens in heavy.items() if opens)
     return Judgement(
         weighed=weighed,
@@ -275,7 +276,7 @@ def judge(
         threshold=by_kind.get(False, _NOTHING_OPENS),
         door_threshold=by_kind.get(True, _NOTHING_OPENS),
         budget=budget,
-        is_rule=calibration.may_open,
+        is_rule=lambda detector_id, variant: f"{detector_id}/{variant}" in opening,
         opened=opened,
         joined=frozenset(heavy),
         listed=listed,

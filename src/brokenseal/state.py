@@ -15,6 +15,7 @@ comes from takes `--rebuild`, which reads nothing that was kept and says whether
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -221,17 +222,27 @@ def _write(store: Store, name: str, footing: Footing, packed: bytes) -> str | No
     digest = hashlib.sha256(packed).hexdigest()
     header = {"product": "brokenseal", "form": FORM, "store": footing.store, "records": footing.records}
     line = json.dumps({**header, "rests_on": footing.digest, "sha256": digest}).encode()
-    folder = store.root / FOLDER
+    return digest if put_aside(store.root, name, line + b"\n" + packed) else None
+
+
+def put_aside(root: Path, name: str, content: bytes) -> bool:
+    """Put a file into the folder of a store that keeps what is recognised, whole or not at all.
+
+    Returns: Whether it could be written.
+    """
+    folder = root / FOLDER
     fresh = folder / f"{name}.{os.getpid()}.new"
     try:
         folder.mkdir(exist_ok=True)
         for left in folder.glob(f"{name}.*.new"):
             left.unlink(missing_ok=True)
-        fresh.write_bytes(line + b"\n" + packed)
+        fresh.write_bytes(content)
         fresh.replace(folder / name)
     except OSError:
-        return None
-    return digest
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _header(line: bytes) -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ document beside it, what is kept is recognised and never believed; deleting it l
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -19,11 +18,12 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from brokenseal.state import FOLDER, put_aside
+
 if TYPE_CHECKING:
     from brokenseal.model import CaseDocument
 
 FORM: Final = 1
-FOLDER: Final = "state"
 NAME: Final = "reports"
 _MOST_NOTED: Final = 64
 _SIZE_LIMIT: Final = 1 << 20
@@ -68,17 +68,8 @@ def note_written(store_dir: Path, target: Path, made: str, content: bytes) -> No
     entry = {"made_of": made, "size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     others = {name: each for name, each in _noted(store_dir).items() if name != _key(target)}
     kept = dict([*others.items(), (_key(target), entry)][-_MOST_NOTED:])
-    folder = store_dir / FOLDER
-    fresh = folder / f"{NAME}.{os.getpid()}.new"
-    try:
-        folder.mkdir(exist_ok=True)
-        for left in folder.glob(f"{NAME}.*.new"):
-            left.unlink(missing_ok=True)
-        fresh.write_text(json.dumps({"product": "brokenseal", "form": FORM, "reports": kept}), encoding="utf-8")
-        fresh.replace(folder / NAME)
-    except OSError:
-        with contextlib.suppress(OSError):
-            fresh.unlink(missing_ok=True)
+    said = json.dumps({"product": "brokenseal", "form": FORM, "reports": kept})
+    put_aside(store_dir, NAME, said.encode())
 
 
 def _key(target: Path) -> str:

@@ -270,6 +270,12 @@ def numbered(records: list[dict]) -> list[str]:
     return lines
 
 
+@pytest.mark.parametrize("odd", ["properties absent", "properties empty", "property without value"])
+def test_what_a_record_does_not_say_is_not_false_beside_records_that_say_it(tmp_path, monkeypatch, odd):
+    """In a segment that the engine takes whole; among all odd records it is searched by halves, which hides this."""
+    assert_alike(tmp_path, numbered([bind(), CASES[odd], CASES["throttled"]]), monkeypatch)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_every_odd_record_gives_the_same_rows_on_both_paths(tmp_path, monkeypatch, form):
     """All cases at once, behind one ordinary record that makes the input an audit log of bare records."""

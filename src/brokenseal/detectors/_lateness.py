@@ -71,36 +71,49 @@ class Lateness(NamedTuple):
         return 1 / weight if weight > 1 else 1.0
 
 
-def lateness(tables: Tables) -> Lateness | None:
-    """How late the sign-ins of these logs arrive; None where their feed is not followed, or not for long enough.
+LAGS: Final = "sign_in_lags"
+"""Name under which a runner may hand over what `parts` gives."""
+
+
+def parts(tables: Tables) -> dict[str, ir.Table]:
+    """What was counted of each log, by the name under which a runner may hand it over; nothing where nobody knows.
 
     Of what arrived after the first batch of a log, what occurred after that batch and a day or more before the end of
     the log is counted: earlier events waited for somebody to begin, and of later ones some are still on their way.
+
+    Returns: One row per log: category, last_at (time), lags and by_<age> (int64, so many came within the age).
     """
     arrived = _arrivals(tables)
     if arrived is None:
-        return None
+        return {}
     rows = tables["sign_ins"].select(*READS["sign_ins"]).distinct()
     rows = rows.filter(rows.category.isin(CATEGORIES), rows.occurred_at.notnull())
     rows = rows.inner_join(arrived, "event_id")
     follow = rows.group_by("category").aggregate(begun_at=rows.arrived_at.min(), last_at=rows.occurred_at.max())
-    spans = follow.to_pyarrow().to_pylist()
-    if {span["category"] for span in spans} != set(CATEGORIES):
-        return None
     rows = rows.inner_join(follow, "category")
-    lag = rows.arrived_at.delta(rows.occurred_at, unit="second")
-    settled = rows.last_at.delta(rows.occurred_at, unit="second") >= DAY_S
-    rows = rows.mutate(lag_s=lag).filter(rows.occurred_at >= rows.begun_at, settled)
-    counted = rows.group_by("category").aggregate(
-        lags=rows.count(), **{f"by_{at}": rows.count(where=rows.lag_s <= at) for at in AGES_S}
-    )
-    counts = counted.to_pyarrow().to_pylist()
-    if len(counts) < len(CATEGORIES) or min(row["lags"] for row in counts) < LEAST_LAGS:
+    lag_s = rows.arrived_at.delta(rows.occurred_at, unit="second")
+    is_settled = rows.last_at.delta(rows.occurred_at, unit="second") >= DAY_S
+    rows = rows.mutate(lag_s=lag_s, counts=is_settled & (rows.occurred_at >= rows.begun_at))
+    within = {f"by_{at}": rows.count(where=rows.counts & (rows.lag_s <= at)) for at in AGES_S}
+    return {
+        LAGS: rows.group_by("category").aggregate(
+            last_at=rows.last_at.max(), lags=rows.count(where=rows.counts), **within
+        )
+    }
+
+
+def lateness(tables: Tables) -> Lateness | None:
+    """How late the sign-ins of these logs arrive; None where their feed is not followed, or not for long enough."""
+    counted = tables.get(LAGS)
+    if counted is None:
+        counted = parts(tables).get(LAGS)
+    rows = [] if counted is None else counted.to_pyarrow().to_pylist()
+    if len(rows) < len(CATEGORIES) or min(row["lags"] for row in rows) < LEAST_LAGS:
         return None
     return Lateness(
-        reach_us=min((span["last_at"] - _START) // dt.timedelta(microseconds=1) for span in spans),
-        later=tuple(max(_upper(row["lags"] - row[f"by_{at}"], row["lags"]) for row in counts) for at in AGES_S),
-        lags=min(row["lags"] for row in counts),
+        reach_us=min((row["last_at"] - _START) // dt.timedelta(microseconds=1) for row in rows),
+        later=tuple(max(_upper(row["lags"] - row[f"by_{at}"], row["lags"]) for row in rows) for at in AGES_S),
+        lags=min(row["lags"] for row in rows),
     )
 
 

@@ -106,7 +106,8 @@ JUDGED: Final = "judged_tokens"
 
 def parts(tables: Tables) -> dict[str, ir.Table]:
     """What `verdicts`, `mark` and `find` share, by the name under which a runner may hand it to them."""
-    return {JUDGED: _judged(tables).select("event_id", "token_id", "stratum", "is_issued", "reason")}
+    judged = _judged(tables).select("event_id", "token_id", "stratum", "is_issued", "reason")
+    return {JUDGED: judged, **_lateness.parts(tables)}
 
 
 def _judged(tables: Tables) -> ir.Table:

@@ -196,7 +196,8 @@ def _changes_items(keys: Mapping[str, str | None], event: Mapping[str, Any]) -> 
 
 def _access_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     properties = _pairs({"MailAccessType": keys["_type"], "IsThrottled": keys["_throttled"]})
-    if keys["_named"] == "false":
+    # Null where the record has no such list: what it does not say is not false.
+    if keys["_named"] != "true":
         properties = []
     rows = _rows(
         {"Operation": "MailItemsAccessed", "RecordType": keys["RecordType"], "OperationProperties": properties}
