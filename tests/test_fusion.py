@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from brokenseal import schema
 from brokenseal.calibration import Calibration, Group, Intrusions, decode, encode, lower_share, upper_share
-from brokenseal.fusion import weigh
+from brokenseal.fusion import _of_others, weigh
 
 STRANGER, TOKEN = "stranger", "token"
 
@@ -141,6 +141,16 @@ def test_one_hand_in_many_mailboxes_does_not_excuse_itself():
     crowd, _ = weights(units(*many), {TOKEN: marks(**{f"u{n}": "orphan" for n in range(25)})})
     alone, _ = weights(units(*many), {TOKEN: marks(u0="orphan")})
     assert crowd["u0"] == pytest.approx(alone["u0"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 3)), min_size=1, max_size=25))
+def test_others_are_those_of_other_mailboxes_and_of_other_or_unknown_networks(hands):
+    mailboxes, networks = (np.array(column, dtype=np.int64) for column in zip(*hands, strict=True))
+    counted = [
+        sum(other != mailbox and (there != network or there < 0) for other, there in hands)
+        for mailbox, network in hands
+    ]
+    assert _of_others(mailboxes, networks).tolist() == counted
 
 
 def test_doors_are_counted_among_doors_and_only_by_detectors_that_mark_doors():

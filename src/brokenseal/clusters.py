@@ -80,13 +80,11 @@ def members(tables: Tables) -> ir.Table:
     )
     rows = rows.mutate(provenance=_provenance(rows), network=rows.network.fill_null("none"))
     hand = rows.session_id.fill_null(rows.app.concat(" ", rows.agent)).concat(" ", rows.network)
-    rows = rows.mutate(hand=hand)
-    # Sorting whole records for every window is most of the time that this takes, so that few columns are sorted.
-    keys = ["event_id", "occurred_at", *_HAND]
-    if is_known_once(tables, "mail_accesses"):
-        cut = _cut(rows.select(keys)).select("event_id", "cluster")
-        return rows.inner_join(cut, "event_id").drop("hand", "tenant_key")
-    return rows.inner_join(_cut(rows.select(keys).distinct()), keys).drop("hand", "tenant_key")
+    rows = rows.mutate(hand=hand, hour=rows.occurred_at.truncate("h"))
+    keys = [*_HAND, "hour"]
+    return rows.inner_join(_hours(rows.select("event_id", "occurred_at", *keys)), keys).drop(
+        "hand", "tenant_key", "hour"
+    )
 
 
 ONCE: Final = "once:"
@@ -105,19 +103,26 @@ def each_once(tables: Tables, name: str, columns: Sequence[str]) -> ir.Table:
     return tables[name].select(*columns).distinct() if known is None else known.select(*columns)
 
 
-def _cut(rows: ir.Table) -> ir.Table:
-    """The rows, one per record and hand, with `cluster`."""
-    keys = [rows[name] for name in _HAND]
-    in_order = ibis.window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
-    before = rows.occurred_at.lag(1).over(in_order)
-    begins = (before.isnull() | (rows.occurred_at.delta(before, unit="second") > SILENCE_S)).cast("int64")
-    rows = rows.mutate(begins=begins)
-    keys = [rows[name] for name in _HAND]
-    up_to_here = ibis.cumulative_window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
-    rows = rows.mutate(run=rows.begins.sum().over(up_to_here))
-    keys = [rows[name] for name in (*_HAND, "run")]
-    of_run = ibis.window(group_by=keys, order_by=[rows.occurred_at, rows.event_id])
-    return rows.mutate(cluster=rows.event_id.first().over(of_run)).drop("begins", "run")
+def _hours(rows: ir.Table) -> ir.Table:
+    """The hours in which each hand read, with the cluster of what it read in them; no hour holds a pause.
+
+    Records are put in no order, because sorting all of them is most of the time that this would take.
+
+    Returns: the columns of `_HAND`, hour and cluster.
+    """
+    hours = rows.group_by([*_HAND, "hour"]).aggregate(first_at=rows.occurred_at.min(), last_at=rows.occurred_at.max())
+    in_order = ibis.window(group_by=[*_HAND], order_by="hour")
+    before = hours.last_at.lag(1).over(in_order)
+    begins = before.isnull() | (hours.first_at.delta(before, unit="second") > SILENCE_S)
+    # Nothing but the beginning of a run is named by its time, so that the last one named is that of the run.
+    hours = hours.mutate(begun_at=ibis.ifelse(begins, hours.first_at, None))
+    up_to_here = ibis.cumulative_window(group_by=[*_HAND], order_by="hour")
+    hours = hours.select(*_HAND, "hour", begun_at=hours.begun_at.max().over(up_to_here))
+    # The first records of a run are those of its first time; the least event id of them is its name.
+    begun = hours.select(*_HAND, occurred_at="begun_at").distinct()
+    named = rows.semi_join(begun, [*_HAND, "occurred_at"]).group_by([*_HAND, "occurred_at"])
+    named = named.aggregate(cluster=rows.event_id.min()).rename(begun_at="occurred_at")
+    return hours.inner_join(named, [*_HAND, "begun_at"]).drop("begun_at")
 
 
 def members_of(tables: Tables) -> ir.Table:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from brokenseal.calibration import DEPENDENCE, SMALLEST_SHARE, Calibration, Group, lower_share, upper_share
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
-    import pyarrow as pa
 
     from brokenseal.calibration import Intrusions
 
@@ -95,7 +95,8 @@ class _Column:
 
     bins: tuple[str, ...]
     codes: Codes
-    reasons: Mapping[int, str]
+    reasons: tuple[str, ...]
+    reason_of: Codes
     f0_upper: Floats
     n_reference: Codes
     own: npt.NDArray[np.bool_]
@@ -109,7 +110,7 @@ class _Column:
             detector_id=detector_id,
             state=_STATES[0] if fired else _STATES[1] if code == _QUIET else _STATES[2],
             bin=self.bins[code - 1] if known else None,
-            reason=self.reasons.get(position),
+            reason=self.reasons[self.reason_of[position]] if code == NOT_ASSESSED else None,
             f0_upper=float(self.f0_upper[position]) if known else None,
             n_reference=int(self.n_reference[position]) if known else 0,
             basis=("tenant" if self.own[position] else "calibration") if known else "none",
@@ -140,16 +141,15 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
     Raises:
         ValueError: A detector marks one unit twice.
     """
-    ids = tuple(units.column("unit").to_pylist())
-    at = {unit: number for number, unit in enumerate(ids)}
+    ids = units.column("unit").combine_chunks()
     places = _Places(
-        tenant=_codes(units.column("tenant_id").to_pylist()),
-        mailbox=_codes(units.column("mailbox_key").to_pylist()),
-        network=_codes(units.column("network").to_pylist()),
-        is_door=np.asarray(units.column("is_door").to_pylist(), dtype=bool),
+        tenant=_codes(units.column("tenant_id"))[0],
+        mailbox=_codes(units.column("mailbox_key"))[0],
+        network=_codes(units.column("network"))[0],
+        is_door=units.column("is_door").to_numpy().astype(bool),
     )
     total = calibration.overall
-    read = {detector_id: _read(detector_id, rows, at, places, calibration) for detector_id, rows in marks.items()}
+    read = {detector_id: _read(detector_id, rows, ids, places, calibration) for detector_id, rows in marks.items()}
     root = read.get(calibration.root)
     groups = _groups(root, len(ids), calibration)
     columns = {
@@ -163,55 +163,73 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
         fired = column.codes > _QUIET
         log_e[fired] -= np.log(column.f0_upper[fired])
     log_e -= math.log(DEPENDENCE) * _assume(columns, groups == UNKNOWN_GROUP)
-    return Weighed(units=ids, log10_e=log_e / math.log(10), columns=columns)
+    return Weighed(units=tuple(ids.to_pylist()), log10_e=log_e / math.log(10), columns=columns)
 
 
-def _codes(texts: Sequence[str | None]) -> Codes:
-    """Equal texts as equal numbers; null as -1."""
-    numbers: dict[str, int] = {}
-    return np.array([-1 if text is None else numbers.setdefault(text, len(numbers)) for text in texts], dtype=np.int64)
+def _codes(texts: pa.ChunkedArray) -> tuple[Codes, list[str]]:
+    """Equal texts as equal numbers, null as -1; and the text of each number."""
+    # What was made in the engine may be in the form of numbers and list already, with lists that differ by chunk.
+    whole = texts.cast("string").combine_chunks().dictionary_encode()
+    return whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), whole.dictionary.to_pylist()
 
 
-def _read(
-    detector_id: str, rows: pa.Table, at: Mapping[str, int], places: _Places, calibration: Calibration
-) -> _Column:
+def _read(detector_id: str, rows: pa.Table, ids: pa.StringArray, places: _Places, calibration: Calibration) -> _Column:
     """One detector's marks as codes: what it says, before anything is compared."""
     bins = calibration.bins_of(detector_id)
+    count = len(ids)
+    placed = _codes_in(rows.column("unit"), ids)
+    rows, at = rows.filter(pa.array(placed >= 0)), placed[placed >= 0]
+    _refuse_repeats(detector_id, at, ids)
+    states, state_names = _codes(rows.column("state"))
+    found, bin_names = _codes(rows.column("bin"))
+    why, reason_names = _codes(rows.column("reason"))
     code_of = {name: number for number, name in enumerate(bins, start=1)}
-    count = len(at)
+    known = np.array([*(code_of.get(name, UNKNOWN_BIN) for name in bin_names), UNKNOWN_BIN], dtype=np.int64)
+    is_lost, is_fired = (states == _number(state_names, name) for name in ("not_assessable", "fired"))
     codes = np.zeros(count, dtype=np.int64)
-    bounds = np.full(count, np.nan)
-    references = np.zeros(count, dtype=np.int64)
-    reasons: dict[int, str] = {}
-    seen: set[int] = set()
-    names = ("unit", "state", "bin", "reason", "f0_upper_ppb", "n_reference")
-    for unit, state, name, reason, ppb, reference in zip(*(rows.column(one).to_pylist() for one in names), strict=True):
-        position = at.get(unit)
-        if position is None:
-            continue
-        if position in seen:
-            msg = f"{detector_id}: unit {unit} is marked twice; expected at most one mark per unit"
-            raise ValueError(msg)
-        seen.add(position)
-        if state == "not_assessable":
-            codes[position] = NOT_ASSESSED
-            reasons[position] = reason or ""
-        elif state == "fired":
-            codes[position] = code_of.get(name or "", UNKNOWN_BIN)
-            if ppb is not None:
-                bounds[position], references[position] = ppb / _BILLION, reference or 0
-    if not any(places.is_door[position] for position in seen):
+    codes[at[is_lost]] = NOT_ASSESSED
+    codes[at[is_fired]] = known[found[is_fired]]
+    # The last name is for marks without one.
+    reason_of = np.full(count, len(reason_names), dtype=np.int64)
+    reason_of[at[is_lost]] = np.where(why[is_lost] < 0, len(reason_names), why[is_lost])
+    bounds, references = np.full(count, np.nan), np.zeros(count, dtype=np.int64)
+    ppb = rows.column("f0_upper_ppb").cast("float64").to_numpy()
+    own = is_fired & ~np.isnan(ppb)
+    bounds[at[own]] = ppb[own] / _BILLION
+    references[at[own]] = rows.column("n_reference").fill_null(0).to_numpy()[own]
+    if not places.is_door[at].any():
         codes[places.is_door & (codes == _QUIET)] = NOT_ASSESSED
     flags = np.zeros(count, dtype=bool)
     return _Column(
         bins=bins,
         codes=codes,
-        reasons=reasons,
+        reasons=(*reason_names, ""),
+        reason_of=reason_of,
         f0_upper=bounds,
         n_reference=references,
         own=~np.isnan(bounds),
         assumed=flags,
     )
+
+
+def _codes_in(texts: pa.ChunkedArray, values: pa.StringArray) -> Codes:
+    """Where each text stands among the values; -1 where it does not."""
+    import pyarrow.compute as pc
+
+    found = pc.index_in(texts.cast("string"), value_set=values).fill_null(-1)
+    return np.asarray(found.to_numpy(), dtype=np.int64)
+
+
+def _number(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else NOT_ASSESSED - 1
+
+
+def _refuse_repeats(detector_id: str, at: Codes, ids: pa.StringArray) -> None:
+    times = np.bincount(at, minlength=len(ids))
+    if at.size and times.max() > 1:
+        unit = ids[int(times.argmax())].as_py()
+        msg = f"{detector_id}: unit {unit} is marked twice; expected at most one mark per unit"
+        raise ValueError(msg)
 
 
 def _groups(root: _Column | None, count: int, calibration: Calibration) -> npt.NDArray[np.object_]:
@@ -289,6 +307,7 @@ def _bounded(column: _Column, groups: npt.NDArray[np.object_], places: _Places, 
         bins=column.bins,
         codes=column.codes,
         reasons=column.reasons,
+        reason_of=column.reason_of,
         f0_upper=bounds,
         n_reference=references,
         own=own,
@@ -309,21 +328,30 @@ def _raise_to_tenant(
         rows.setdefault(key, []).append(int(position))
     sizes = {
         (tenant, is_door): int(((places.tenant == tenant) & (places.is_door == is_door)).sum())
-        for _, tenant, is_door in rows
+        for tenant, is_door in {key[1:] for key in rows}
     }
     for (_, tenant, is_door), members in rows.items():
         if len(members) == 1:
             continue
-        mailboxes, networks = places.mailbox[members], places.network[members]
         of = sizes[tenant, is_door]
-        found: dict[tuple[int, int], int] = {}
-        for position in members:
-            hand = (int(places.mailbox[position]), int(places.network[position]))
-            if hand not in found:
-                found[hand] = int(((mailboxes != hand[0]) & ((networks != hand[1]) | (networks < 0))).sum())
-            others = found[hand]
-            if others and lower_share(others, of) > bounds[position]:
-                bounds[position], references[position], own[position] = upper_share(others, of), of, True
+        others = _of_others(places.mailbox[members], places.network[members])
+        shares = {number: lower_share(number, of) for number in np.unique(others).tolist()}
+        for position, number in zip(members, others.tolist(), strict=True):
+            if number and shares[number] > bounds[position]:
+                bounds[position], references[position], own[position] = upper_share(number, of), of, True
+
+
+def _of_others(mailboxes: Codes, networks: Codes) -> Codes:
+    """For each unit, how many others are of another mailbox and of another network, or of an unknown one."""
+    width = int(networks.max(initial=0)) + 2
+    alike = (mailboxes, networks, mailboxes * width + networks + 1)
+    of_mailbox, of_network, of_both = (counts[place] for _, place, counts in map(_counted, alike))
+    found: Codes = len(mailboxes) - of_mailbox - np.where(networks >= 0, of_network - of_both, 0)
+    return found
+
+
+def _counted(values: Codes) -> tuple[Codes, Codes, Codes]:
+    return np.unique(values, return_inverse=True, return_counts=True)
 
 
 def _assume(columns: Mapping[str, _Column], unknown: npt.NDArray[np.bool_]) -> Codes:

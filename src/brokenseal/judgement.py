@@ -21,11 +21,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import math
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from brokenseal.clusters import ONCE, clusters_of, members, visits
 from brokenseal.fusion import Weighed, weigh
@@ -35,10 +36,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import ibis.expr.types as ir
+    import numpy.typing as npt
 
     from brokenseal.calibration import Calibration, Tail
     from brokenseal.campaigns import Campaign
     from brokenseal.model import Detector, Finding, Tables
+
+    Floats = npt.NDArray[np.float64]
+    Codes = npt.NDArray[np.int64]
+    Flags = npt.NDArray[np.bool_]
 
 BUDGET: Final = 5e-5
 """False cases a mailbox-week: one in 20 weeks of 1,000 mailboxes."""
@@ -85,10 +91,10 @@ class Judgement:
 
     weighed: Weighed
     position_of: Mapping[str, int]
-    is_door: Sequence[bool]
+    is_door: Flags
     mailbox_weeks: float
-    thresholds: Sequence[float]
-    bounds: Sequence[float]
+    thresholds: Floats
+    bounds: Floats
     threshold: float
     door_threshold: float
     budget: float
@@ -116,12 +122,12 @@ class Judgement:
     def threshold_of(self, unit: str) -> float | None:
         """Decimal logarithm of the weight from which a unit opens a case; None for what is none."""
         position = self.position_of.get(unit)
-        return None if position is None else self.thresholds[position]
+        return None if position is None else float(self.thresholds[position])
 
     def bound_of(self, unit: str) -> float | None:
         """The same by Markov's inequality alone."""
         position = self.position_of.get(unit)
-        return None if position is None else self.bounds[position]
+        return None if position is None else float(self.bounds[position])
 
     def standing(self, finding: Finding) -> Standing:
         """Whether a finding opens a case, may join one, or is no more than a notice.
@@ -250,22 +256,19 @@ def judge(
         ]
     )
     weighed = weigh(units, marks, calibration)
-    is_door = tuple(units.column("is_door").to_pylist())
+    is_door = units.column("is_door").to_numpy().astype(bool)
     weeks = _weeks(listed)
-    mailbox_weeks = weeks * max(len(set(listed.column("mailbox_key").to_pylist())), 1)
-    places = list(zip(units.column("mailbox_key").to_pylist(), is_door, strict=True))
-    bounds = _bounds(places, weeks, budget)
+    mailbox_weeks = weeks * max(pc.count_distinct(listed.column("mailbox_key"), mode="all").as_py(), 1)
+    bounds = _bounds(_numbers(units.column("mailbox_key")), is_door, weeks, budget)
     thresholds = _thresholds(bounds, is_door, calibration.tails)
-    typical = _thresholds(_bounds([("", flag) for flag in is_door], mailbox_weeks, budget), is_door, calibration.tails)
-    by_kind = dict(zip(is_door, typical, strict=True))
-    heavy = {
-        unit: float(weight) >= threshold
-        for unit, weight, threshold in zip(weighed.units, weighed.log10_e.tolist(), thresholds, strict=True)
-        if weight >= min(JOINS_FROM, threshold)
-    }
+    nobody = np.zeros(len(is_door), dtype=np.int64)
+    typical = _thresholds(_bounds(nobody, is_door, mailbox_weeks, budget), is_door, calibration.tails)
+    by_kind = dict(zip(is_door.tolist(), typical.tolist(), strict=True))
+    opens = weighed.log10_e >= thresholds
+    joins = opens | (weighed.log10_e >= JOINS_FROM)
     strange = marked(marks.get(calibration.root))
     opening = frozenset(calibration.opening)
-    opened = frozenset(unit for unit, opens in heavy.items() if opens)
+    opened = frozenset(weighed.units[place] for place in np.flatnonzero(opens))
     return Judgement(
         weighed=weighed,
         position_of={unit: number for number, unit in enumerate(weighed.units)},
@@ -278,7 +281,7 @@ def judge(
         budget=budget,
         is_rule=lambda detector_id, variant: f"{detector_id}/{variant}" in opening,
         opened=opened,
-        joined=frozenset(heavy),
+        joined=frozenset(weighed.units[place] for place in np.flatnonzero(joins)),
         listed=listed,
         strange=strange,
         followed=_followed(listed, opened, strange),
@@ -289,8 +292,7 @@ def marked(rows: pa.Table | None) -> frozenset[str]:
     """Units of which a detector says that something is strange."""
     if rows is None:
         return frozenset()
-    pairs = zip(rows.column("unit").to_pylist(), rows.column("state").to_pylist(), strict=True)
-    return frozenset(unit for unit, state in pairs if state == "fired")
+    return frozenset(rows.filter(pc.equal(rows.column("state"), "fired")).column("unit").to_pylist())
 
 
 def _placed(rows: pa.Table, *, is_door: bool) -> pa.Table:
@@ -303,28 +305,35 @@ def _weeks(clusters_: pa.Table) -> float:
     """The weeks that the logs span, at least one."""
     if not clusters_.num_rows:
         return _SHORTEST_WEEKS
-    first = min(clusters_.column("first_at").to_pylist())
-    last = max(clusters_.column("last_at").to_pylist())
+    first = pc.min(clusters_.column("first_at")).as_py()
+    last = pc.max(clusters_.column("last_at")).as_py()
     return max(float((last - first).total_seconds()) / _WEEK_S, _SHORTEST_WEEKS)
 
 
-def _bounds(places: Sequence[tuple[str | None, bool]], weeks: float, budget: float) -> list[float]:
-    """Per unit, from the mailbox that it counts for and whether it is a door: units a mailbox-week over the budget."""
-    counts = Counter(places)
-    kinds = 2 if any(is_door for _, is_door in places) else 1
-    found = {place: -math.log10(budget / kinds * weeks / count) for place, count in counts.items()}
-    return [found[place] for place in places]
+def _numbers(texts: pa.ChunkedArray) -> Codes:
+    """Equal texts, and nulls, as equal numbers from 0 on."""
+    found = texts.combine_chunks().dictionary_encode(null_encoding="encode").indices
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _thresholds(bounds: Sequence[float], is_door: Sequence[bool], tails: Mapping[str, Tail]) -> list[float]:
+def _bounds(places: Codes, is_door: Flags, weeks: float, budget: float) -> Floats:
+    """Per unit, from the place that it counts for and whether it is a door: units a week of it over the budget."""
+    kinds = 2 if is_door.any() else 1
+    _, of, counts = np.unique(2 * places + is_door, return_inverse=True, return_counts=True)
+    found: Floats = -np.log10(budget / kinds * weeks / counts)[of]
+    return found
+
+
+def _thresholds(bounds: Floats, is_door: Flags, tails: Mapping[str, Tail]) -> Floats:
     """The bounds, lowered to where the measured tail of authorised units leaves the same share."""
-
-    def lowered(bound: float, *, of_door: bool) -> float:
-        tail = tails.get("doors" if of_door else "clusters")
-        return bound if tail is None else min(bound, tail.threshold(10**-bound))
-
-    found = {pair: lowered(pair[0], of_door=pair[1]) for pair in set(zip(bounds, is_door, strict=True))}
-    return [found[pair] for pair in zip(bounds, is_door, strict=True)]
+    found = bounds.copy()
+    for name, kind in (("clusters", False), ("doors", True)):
+        tail = tails.get(name)
+        if tail is not None and (is_door == kind).any():
+            different, of = np.unique(bounds[is_door == kind], return_inverse=True)
+            lowered = [min(bound, tail.threshold(10**-bound)) for bound in different.tolist()]
+            found[is_door == kind] = np.array(lowered)[of]
+    return found
 
 
 def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[str]) -> dict[str, str]:
@@ -334,16 +343,14 @@ def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[st
     after; or strange themselves, in the same session.
     """
     first: dict[tuple[object, ...], tuple[dt.datetime, str]] = {}
-    rows = [
-        dict(zip(_CLIENT, values, strict=True))
-        for values in zip(*(clusters_.column(name).to_pylist() for name in _CLIENT), strict=True)
-    ]
-    for row in rows:
-        if row["cluster"] in opened and row["cluster"] in strange:
-            for key in _client_keys(row):
-                first[key] = min(first.get(key, (row["first_at"], row["cluster"])), (row["first_at"], row["cluster"]))
+    opening = _rows_of(clusters_, opened & strange)
+    for row in opening.to_pylist():
+        for key in _client_keys(row):
+            first[key] = min(first.get(key, (row["first_at"], row["cluster"])), (row["first_at"], row["cluster"]))
     found: dict[str, str] = {}
-    for row in rows if first else ():
+    # Whoever follows does so in the same mailbox; rows of others are never made.
+    near = pc.is_in(clusters_.column("mailbox_key"), value_set=pc.unique(opening.column("mailbox_key")))
+    for row in clusters_.filter(near).select(_CLIENT).to_pylist() if first else ():
         if row["cluster"] in opened:
             continue
         by_client, by_session = (first.get(key) for key in _client_keys(row))
@@ -352,6 +359,13 @@ def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[st
         elif by_session is not None and row["cluster"] in strange:
             found[row["cluster"]] = by_session[1]
     return found
+
+
+def _rows_of(clusters_: pa.Table, wanted: frozenset[str]) -> pa.Table:
+    """The clusters of these ids, with what tells their clients."""
+    return clusters_.filter(pc.is_in(clusters_.column("cluster"), value_set=pa.array(wanted, pa.string()))).select(
+        _CLIENT
+    )
 
 
 def _client_keys(row: Mapping[str, Any]) -> tuple[tuple[object, ...], tuple[object, ...]]:

@@ -132,3 +132,21 @@ def test_an_undecayed_table_is_the_formula():
         table.add(value, 1.0)
     assert table.probability("a", 0.1, 3.0) == pytest.approx((3 - 0.6 + (3 + 0.6 * 2) * 0.1) / 7)
     assert table.probability("c", 0.1, 3.0) == pytest.approx((3 + 0.6 * 2) * 0.1 / 7)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ab"), st.sampled_from("mno"), st.sampled_from("xy"), st.integers(0, 60)), max_size=60
+    )
+)
+def test_leaving_out_later_visits_changes_nothing_that_is_marked(visits):
+    clusters = [
+        Seen(f"u{number}", "t", mailbox, app, f"asn:{network}", "edge", day * DAY + number, day % 7 == 0)
+        for number, (app, mailbox, network, day) in enumerate(visits)
+    ]
+    every, first = surprises(clusters), surprises(clusters, every_visit=False)
+    shown = [(one.unit, one.since_days, one.first_nats, one.history_days, one.peers, bin_of(one)) for one in every]
+    assert shown == [
+        (one.unit, one.since_days, one.first_nats, one.history_days, one.peers, bin_of(one)) for one in first
+    ]
+    assert [one.nats for one in every if one.since_days < 0] == [one.nats for one in first if one.since_days < 0]

@@ -119,6 +119,16 @@ def test_few_rows_and_text_that_does_not_recur_stay_as_they_are():
     assert kinds == [["bigint", "varchar", "enum"], ["bigint", "varchar", "varchar"]]
 
 
+def test_a_list_of_values_too_long_to_pay_is_not_made(monkeypatch):
+    monkeypatch.setattr(_kept, "_LEAST_ROWS", 0)
+    monkeypatch.setattr(_kept, "_MOST_VALUES", 300)
+    columns = {"short": [str(n % 200) for n in range(4000)], "long": [str(n % 900) for n in range(4000)]}
+
+    kept = engine().create_table("many", pa.table(columns)).cache()
+
+    assert [kind.id for kind in kept.get_backend().con.table(kept.op().name).types] == ["enum", "varchar"]
+
+
 def test_the_document_is_the_same_in_the_short_form_and_without(tmp_path, monkeypatch):
     """All of the bundled tenant, with every column kept short and with none."""
     write_demo(tmp_path / "demo")

@@ -59,9 +59,9 @@ class Surprise(NamedTuple):
 
     Attributes:
         unit: The cluster.
-        app_nats: Surprisal of the application in this mailbox.
-        network_nats: Surprisal of the network, given the kind of application.
-        agent_nats: Surprisal of the agent, given the application.
+        app_nats: Surprisal of the application in this mailbox; not a number where nobody asked for it.
+        network_nats: Surprisal of the network, given the kind of application; likewise.
+        agent_nats: Surprisal of the agent, given the application; likewise.
         since_days: Days since this client was first seen in this mailbox; -1 for the first time.
         first_nats: Surprisal when it was first seen there.
         history_days: Days since the first cluster of this mailbox.
@@ -171,6 +171,10 @@ class _App:
     intensity: float = 0.0
     at_days: float = 0.0
 
+    def without(self, mailbox: str) -> int:
+        """How many users there are beside one mailbox."""
+        return len(self.users) - (mailbox in self.users)
+
 
 _GROUP_AFTER_DAYS: Final = 14
 _USUAL_DAYS: Final = 5
@@ -182,26 +186,32 @@ _UNKNOWN_NETWORK: Final = 1e-5
 _UNKNOWN_AGENT: Final = 1e-3
 
 
-def surprises(clusters: Iterable[Seen]) -> list[Surprise]:
+def surprises(clusters: Iterable[Seen], *, every_visit: bool = True) -> list[Surprise]:
     """Judge clusters one after the other.
 
     Args:
         clusters: In any order; they are judged by time, then unit.
+        every_visit: Whether surprisal is worked out for later visits of a client too, of which there are thirty to one
+            first visit. It changes nothing in what is learnt.
 
     Returns: One per cluster, in the order of time.
     """
     listed = sorted(clusters, key=lambda one: (one.at_us, one.unit))
     if not listed:
         return []
-    judge = _Judge(start_us=listed[0].at_us)
+    judge = _Judge(start_us=listed[0].at_us, every_visit=every_visit)
     return [judge.judge(one) for one in listed]
+
+
+_NOT_ASKED: Final = (math.nan, math.nan, math.nan)
 
 
 class _Judge:
     """The state of one pass."""
 
-    def __init__(self, *, start_us: int) -> None:
+    def __init__(self, *, start_us: int, every_visit: bool) -> None:
         self._start_us = start_us
+        self._every_visit = every_visit
         self._apps = _Restaurants({}, _UNKNOWN_APP)
         self._networks = _Restaurants({"MS": 0.5}, _UNKNOWN_NETWORK)
         self._agents = _Restaurants({}, _UNKNOWN_AGENT)
@@ -214,17 +224,18 @@ class _Judge:
         days = (seen.at_us - self._start_us) / DAY_US
         mailbox = self._mailbox(seen)
         client = (seen.app, seen.network, seen.agent)
-        parts = self._parts(seen, mailbox, days)
+        is_first = client not in mailbox.first
+        parts = self._parts(seen, mailbox, days) if is_first or self._every_visit else _NOT_ASKED
         nats = sum(parts)
         first_us, first_nats = mailbox.first.get(client, (seen.at_us, nats))
         surprise = Surprise(
             seen.unit,
             *parts,
-            since_days=(seen.at_us - first_us) / DAY_US if client in mailbox.first else -1.0,
+            since_days=-1.0 if is_first else (seen.at_us - first_us) / DAY_US,
             first_nats=first_nats,
             history_days=(seen.at_us - mailbox.since_us) / DAY_US,
             tenant_days=(seen.at_us - self._tenants[seen.tenant]) / DAY_US,
-            peers=len(self._adopted[seen.tenant, seen.app].users - {seen.mailbox}),
+            peers=self._adopted[seen.tenant, seen.app].without(seen.mailbox),
         )
         self._learn(seen, mailbox, client, nats, days)
         return surprise

@@ -8,7 +8,7 @@ It is one question among several, and the weights of the others depend on its an
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import ibis
 import pyarrow as pa
@@ -96,30 +96,39 @@ def _vouchers(tables: Tables) -> ir.Table:
     return placed.select(voucher="actor_key", voucher_network="network", vouched_at="occurred_at").distinct()
 
 
-def judge(tables: Tables) -> list[Surprise]:
-    """Every session cluster with its surprisal, in the order of time."""
+def judge(tables: Tables, *, every_visit: bool = True) -> list[Surprise]:
+    """Every session cluster with its surprisal, in the order of time; `every_visit` as for `surprises`."""
     rows = judged_rows(tables)
     columns = rows.mutate(at_us=rows.first_at.cast("timestamp('UTC', 6)")).drop("first_at").to_pyarrow()
     at_us = columns.column("at_us").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
     names = ("unit", "tenant_id", "mailbox_key", "app", "network", "agent", "is_vouched")
     values = [columns.column(name).to_pylist() for name in names]
-    return surprises(
+    seen = (
         Seen(unit, tenant or "", mailbox, app, network, agent, at, is_vouched)
         for unit, tenant, mailbox, app, network, agent, is_vouched, at in zip(*values, at_us, strict=True)
     )
+    return surprises(seen, every_visit=every_visit)
 
 
 def mark(tables: Tables) -> ir.Table:
     """One row per session cluster that is strange or cannot be judged; see `schema.MARK`."""
-    rows = [row for one in judge(tables) if (row := _marked(one)) is not None]
-    return ibis.memtable(pa.Table.from_pylist(rows, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
+    marks = [(one.unit, *_marked(one)) for one in judge(tables, every_visit=False)]
+    marks = [row for row in marks if row[1] != "quiet"]
+    units, states, bins, reasons = zip(*marks, strict=True) if marks else ((), (), (), ())
+    said = {"unit": units, "state": states, "bin": bins, "reason": reasons}
+    columns = [
+        pa.array(said[name], kind) if name in said else pa.nulls(len(units), kind)
+        for name, kind in zip(MARK.names, MARK.arrow_schema().types, strict=True)
+    ]
+    return ibis.memtable(pa.table(columns, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
 
 
-def _marked(one: Surprise) -> dict[str, Any] | None:
+def _marked(one: Surprise) -> tuple[str, str | None, str | None]:
+    """State, bin and reason."""
     if min(one.history_days, one.tenant_days) < HISTORY_DAYS:
-        return {"unit": one.unit, "state": "not_assessable", "reason": "short_history"}
+        return "not_assessable", None, "short_history"
     name = bin_of(one)
-    return None if name is None else {"unit": one.unit, "state": "fired", "bin": name}
+    return ("quiet" if name is None else "fired"), name, None
 
 
 def bin_of(one: Surprise) -> str | None:
