@@ -68,10 +68,9 @@ def by_detector(timed: Clock, tables: Any, seen: Any) -> None:
     with contextlib.ExitStack() as held:
         known = timed("clusters", lambda: held.enter_context(clustered(tables)))
         for module in SHARED:
-            parts = module.parts(known)
             known = timed(
                 "parts of " + module.DETECTOR.id,
-                lambda known=known, parts=parts: held.enter_context(kept_parts(known, parts)),
+                lambda known=known, give=module.parts: held.enter_context(kept_parts(known, give)),
             )
         marks = {}
         for detector in MARKING:

@@ -119,7 +119,7 @@ def explained(rows, units, detectors=(), doors=(), **options):
     with contextlib.ExitStack() as kept:
         known = kept.enter_context(clustered(make_tables(rows)))
         if open_door.DETECTOR in detectors:
-            known = kept.enter_context(kept_parts(known, open_door.parts(known)))
+            known = kept.enter_context(kept_parts(known, open_door.parts))
         marks = run_marks(known, detectors, ())
         clusters = {row["cluster"]: row for row in known["clusters"].to_pyarrow().to_pylist()}
         weights = [weight(clusters[unit], marks) for unit in units]

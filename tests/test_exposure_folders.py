@@ -9,7 +9,7 @@ from brokenseal import exposure_folders
 from brokenseal.exposure_tables import message_table
 
 T0 = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
-ENTRIES = {
+MESSAGES = {
     "selection_no": "int64",
     "mailbox_key": "string",
     "internet_message_id": "string",
@@ -17,17 +17,15 @@ ENTRIES = {
 }
 
 
-def entries(*rows):
-    return ibis.memtable([dict(zip(ENTRIES, row, strict=True)) for row in rows], schema=ENTRIES)
+def messages(*rows):
+    return ibis.memtable([dict(zip(MESSAGES, row, strict=True)) for row in rows], schema=MESSAGES)
 
 
 def stood(*keys):
     return message_table(keys).mutate(folder=ibis.literal("Inbox"))
 
 
-LISTED = entries(
-    (0, "a", "<1>", False), (0, "a", "<2>", True), (0, "a", "<1>", True), (1, "a", "<2>", False), (0, "a", None, True)
-)
+LISTED = messages((0, "a", "<1>", False), (0, "a", "<2>", True), (0, "a", "<1>", True), (1, "a", "<2>", False))
 
 
 @pytest.mark.parametrize(

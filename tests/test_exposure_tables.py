@@ -82,18 +82,20 @@ def test_every_expression_compiles_for_spark(selection):
     found = exposure_tables.reading(UNBOUND, [selection, Selection.everything()])
     sync_rows = exposure_folders.syncs(UNBOUND, found.touched)
     stood = exposure_folders.stood_in_synced(UNBOUND, sync_rows)
+    messages = exposure_tables.messages_of(found.entries)
+    lost = exposure_tables.lost_entries(UNBOUND, found.touched)
     expressions = (
         found.touched,
         exposure_tables.mailbox_totals(found.touched),
-        exposure_tables.entry_counts(found.entries),
+        exposure_tables.entry_counts(messages, lost),
         exposure_tables.exposed_messages(UNBOUND, selection),
-        exposure_tables.messages_in(UNBOUND, exposure_tables.listed_messages(found.entries), first=5),
+        exposure_tables.first_messages(exposure_tables.settled_messages(messages), 5),
+        exposure_tables.messages_in(UNBOUND, exposure_tables.item_entries(UNBOUND, found.touched, of=messages)),
         exposure_folders.synced_folders(sync_rows, cite=5),
         exposure_folders.known_counts(stood),
-        exposure_folders.possible_counts(found.entries, stood=stood, has_doubtful=True, forwarded=UNBOUND_MESSAGES),
+        exposure_folders.possible_counts(messages, stood=stood, has_doubtful=True, forwarded=UNBOUND_MESSAGES),
         exposure_folders.counts_in_spans(UNBOUND, found.touched, found.entries, UNBOUND_SPANS),
-        exposure_tables.messages_in(UNBOUND, exposure_tables.settled_entries(found.entries), first=5),
-        exposure_tables.unnamed_reads(found, cite=5),
+        exposure_tables.unnamed_reads(found.touched, lost, cite=5),
         exposure_tables.throttles(UNBOUND),
         exposure_tables.mailboxes_without_access_log(UNBOUND),
     )

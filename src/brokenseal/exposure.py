@@ -11,9 +11,7 @@ Source: Microsoft Purview, "Use MailItemsAccessed to investigate compromised acc
 from __future__ import annotations
 
 import contextlib
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brokenseal import exposure_folders, exposure_spans, exposure_tables
@@ -70,33 +68,28 @@ def exposures(
         off=unaudited(tables),
         silent=_rows(exposure_tables.mailboxes_without_access_log(tables)),
     )
-    found = _by_selection(exposure_tables.mailbox_totals(exposure_tables.touches(tables, selections)))
-    questions = [
-        _Question(
-            selection=selection,
-            totals=(totals := sorted(found[number], key=lambda row: row["mailbox_key"])),
-            stops=exposure_spans.stops_of(blind.stops, totals, cite=cite),
-            forwarded=forwarded,
-            keys=_keys(totals),
-        )
-        for number, (selection, forwarded) in enumerate(zip(selections, sent_on(tables, selections), strict=True))
-    ]
-    exposed: dict[int, Exposure] = {}
-    for numbers, is_small in _passes([question.totals for question in questions]):
-        asked = [questions[number] for number in numbers]
-        limits = _Limits(messages=limit, cite=cite, is_small=is_small, has_readers=bool(blind.off))
-        facts = _facts(tables, asked, limits)
-        for number, question, fact in zip(numbers, asked, facts, strict=True):
-            exposed[number] = _exposure(question, fact, blind, limits)
-    return tuple(exposed[number] for number in range(len(selections)))
+    with exposure_tables.touches(tables, selections).cache() as touched:
+        found = _by_selection(exposure_tables.mailbox_totals(touched))
+        questions = [
+            _Question(
+                selection=selection,
+                totals=(totals := sorted(found[number], key=lambda row: row["mailbox_key"])),
+                stops=exposure_spans.stops_of(blind.stops, totals, cite=cite),
+                forwarded=forwarded,
+                keys=_keys(totals),
+            )
+            for number, (selection, forwarded) in enumerate(zip(selections, sent_on(tables, selections), strict=True))
+        ]
+        limits = _Limits(messages=limit, cite=cite, has_readers=bool(blind.off))
+        facts = _facts(tables, touched, questions, limits)
+    return tuple(_exposure(question, fact, blind, limits) for question, fact in zip(questions, facts, strict=True))
 
 
 class _Limits(NamedTuple):
-    """How much is looked up, and whether it is small enough to be kept meanwhile."""
+    """How much is looked up."""
 
     messages: int
     cite: int
-    is_small: bool
     has_readers: bool
 
 
@@ -137,42 +130,77 @@ def _keys(totals: Iterable[Row]) -> dict[str, str]:
     return keys
 
 
-def _passes(totals: Sequence[Sequence[Row]]) -> Iterator[tuple[list[int], bool]]:
-    """The positions of the selections that are looked up together, and whether all of it is small beside memory."""
-    sizes = [sum(row["accesses"] + row["item_entries"] for row in rows) for rows in totals]
-    smallest_first = sorted(range(len(sizes)), key=sizes.__getitem__)
-    reached = list(accumulate(sizes[number] for number in smallest_first))
-    fitting = bisect_right(reached, _KEPT_ROWS)
-    if fitting:
-        yield smallest_first[:fitting], True
-    if fitting < len(sizes):
-        yield smallest_first[fitting:], False
+class _Entries(NamedTuple):
+    """The item entries of a run of `exposures`, and what all of its questions ask of them.
+
+    Attributes:
+        every: Rows of `exposure_tables.item_entries`, kept where they are few beside memory; None where they are not,
+            so that each question takes from the store those that it is about.
+        messages: Rows of `exposure_tables.messages_of`.
+        lost: Rows of `exposure_tables.lost_entries`.
+    """
+
+    tables: Tables
+    touched: ir.Table
+    every: ir.Table | None
+    messages: ir.Table
+    lost: ir.Table
+
+    def of_messages(self, messages: ir.Table) -> ir.Table:
+        """The entries that list messages, rows of `exposure_tables.messages_of`."""
+        found = self.every
+        if found is None:
+            found = exposure_tables.item_entries(self.tables, self.touched, of=messages)
+        return found.semi_join(messages, [*exposure_tables.MESSAGE_KEYS, "is_doubtful"])
+
+    def near(self, spans: ir.Table) -> ir.Table:
+        """The entries of the mailboxes that spans are about."""
+        if self.every is not None:
+            return self.every
+        return exposure_tables.item_entries(
+            self.tables, self.touched.semi_join(spans, [*exposure_tables.MESSAGE_KEYS[:2]])
+        )
 
 
-def _facts(tables: Tables, asked: Sequence[_Question], limits: _Limits) -> list[_Facts]:
+@contextlib.contextmanager
+def _entries(tables: Tables, touched: ir.Table, rows: int) -> Iterator[_Entries]:
+    """What records of reading list, worked out once, as long as the context lasts; `rows` says how much it is."""
+    with contextlib.ExitStack() as kept:
+        given = exposure_tables.item_entries(tables, touched)
+        every = kept.enter_context(given.cache()) if rows <= _KEPT_ROWS else None
+        messages = exposure_tables.messages_of(given if every is None else every)
+        if every is None:
+            lost = exposure_tables.lost_entries(tables, touched)
+        else:
+            lost = every.filter(every.internet_message_id.isnull())
+        yield _Entries(
+            tables=tables,
+            touched=touched,
+            every=every,
+            messages=kept.enter_context(messages.cache()),
+            lost=kept.enter_context(lost.cache()),
+        )
+
+
+def _facts(tables: Tables, touched: ir.Table, asked: Sequence[_Question], limits: _Limits) -> list[_Facts]:
     """What is on record of each selection."""
     totals = [row for question in asked for row in question.totals]
     forwarded = _forwarded_table(asked)
     if not totals and forwarded is None:
         return [_Facts([], [], [], [], [], [], [], [], []) for _ in asked]
+    rows = sum(row["accesses"] + row["item_entries"] for row in totals)
     with contextlib.ExitStack() as kept:
-
-        def once(table: ir.Table) -> ir.Table:
-            """What is asked for again and again is looked up once, as long as it is small."""
-            return kept.enter_context(table.cache()) if limits.is_small else table
-
-        touched = once(exposure_tables.touches(tables, [question.selection for question in asked]))
-        entries = once(exposure_tables.item_entries(tables, touched))
-        counts = _by_selection(exposure_tables.entry_counts(entries))
+        entries = kept.enter_context(_entries(tables, touched, rows))
+        counts = _by_selection(exposure_tables.entry_counts(entries.messages, entries.lost))
         counted = [row for rows in counts.values() for row in rows]
         has_doubtful = any(row["doubtful"] for row in counted)
         messages, unnamed, folders, possible, known, readers, certain = (_NONE,) * 7
         if has_doubtful or any(row["certain"] for row in counted):
-            listed = exposure_tables.settled_entries if has_doubtful else exposure_tables.listed_messages
-            messages = _by_selection(exposure_tables.messages_in(tables, listed(entries), first=limits.messages))
+            settled = exposure_tables.settled_messages(entries.messages) if has_doubtful else entries.messages
+            first = kept.enter_context(exposure_tables.first_messages(settled, limits.messages).cache())
+            messages = _by_selection(exposure_tables.messages_in(tables, entries.of_messages(first)))
         if any(row["short"] for row in totals) or any(row["unnamed"] for row in counted):
-            found = exposure_tables.Reading(touched=touched, entries=entries)
-            unnamed = _by_selection(exposure_tables.unnamed_reads(found, cite=limits.cite))
+            unnamed = _by_selection(exposure_tables.unnamed_reads(touched, entries.lost, cite=limits.cite))
         stood = None
         if any(row["syncs"] for row in totals):
             sync_rows = exposure_folders.syncs(tables, touched)
@@ -181,15 +209,17 @@ def _facts(tables: Tables, asked: Sequence[_Question], limits: _Limits) -> list[
             known = _by_selection(exposure_folders.known_counts(stood))
         if stood is not None or has_doubtful or forwarded is not None:
             possible = _by_selection(
-                exposure_folders.possible_counts(entries, stood=stood, has_doubtful=has_doubtful, forwarded=forwarded)
+                exposure_folders.possible_counts(
+                    entries.messages, stood=stood, has_doubtful=has_doubtful, forwarded=forwarded
+                )
             )
         if forwarded is not None:
             keys = [*exposure_tables.MESSAGE_KEYS]
-            certain = _by_selection(forwarded.semi_join(exposure_tables.certain_messages(entries), keys))
+            certain = _by_selection(forwarded.semi_join(exposure_tables.certain_messages(entries.messages), keys))
         if limits.has_readers:
             readers = _by_selection(touched.select("selection_no", "actor_key").distinct())
         in_stops = _counts_in_stops(
-            asked, lambda spans: exposure_folders.counts_in_spans(tables, touched, entries, spans)
+            asked, lambda spans: exposure_folders.counts_in_spans(tables, touched, entries.near(spans), spans)
         )
     return [
         _Facts(

@@ -195,14 +195,14 @@ WAYS = ("synced", "doubtful", "forwarded")
 
 
 def possible_counts(
-    entries: ir.Table, *, stood: ir.Table | None, has_doubtful: bool, forwarded: ir.Table | None
+    messages: ir.Table, *, stood: ir.Table | None, has_doubtful: bool, forwarded: ir.Table | None
 ) -> ir.Table:
     """Per selection and mailbox: how many messages are possible and not certain.
 
     Args:
-        entries: Rows of `item_entries`.
+        messages: Rows of `messages_of`.
         stood: Rows of `stood_in_synced`; None where nothing was synchronised.
-        has_doubtful: Whether any entry is doubtful.
+        has_doubtful: Whether any message is doubtful.
         forwarded: Messages that were sent on, by `MESSAGE_KEYS`; None where none were. One of these three is given.
     Returns: selection_no, mailbox_key, possible (distinct messages), and so many of each of `WAYS`.
     """
@@ -210,12 +210,11 @@ def possible_counts(
     if stood is not None:
         parts.append(stood.select(MESSAGE_KEYS, way=ibis.literal("synced")))
     if has_doubtful:
-        listed = listed_messages(entries)
-        parts.append(listed.filter(listed.is_doubtful).select(MESSAGE_KEYS, way=ibis.literal("doubtful")))
+        parts.append(messages.filter(messages.is_doubtful).select(MESSAGE_KEYS, way=ibis.literal("doubtful")))
     if forwarded is not None:
         parts.append(forwarded.select(MESSAGE_KEYS, way=ibis.literal("forwarded")))
     every = parts[0].union(*parts[1:]) if len(parts) > 1 else parts[0]
-    rest = every.anti_join(certain_messages(entries), [*MESSAGE_KEYS])
+    rest = every.anti_join(certain_messages(messages), [*MESSAGE_KEYS])
     message = rest.internet_message_id
     return rest.group_by(["selection_no", "mailbox_key"]).agg(
         possible=message.nunique(), **{way: message.nunique(where=rest.way == way) for way in WAYS}

@@ -95,24 +95,45 @@ def client_of(rows: ir.Table) -> ir.StringValue:
     return rows.effective_app.coalesce(rows.protocol, "unknown")
 
 
-def item_entries(tables: Tables, touched: ir.Table) -> ir.Table:
+def item_entries(tables: Tables, touched: ir.Table, *, of: ir.Table | None = None) -> ir.Table:
     """The item entries of the records in `touched`, with the message that each stands for.
 
     An entry without a Message-ID (an attachment, or an item of which the service gives the Exchange id alone) takes
     the Message-ID that any other entry of the same mailbox gives for the same Exchange id, where that is one only.
 
+    Args:
+        tables: Uses `accessed_items`.
+        touched: Rows of `touches`.
+        of: Messages (column internet_message_id): entries that name others are left out; None for all.
+
     Returns: One row per entry: the columns of `touches` that say who, and internet_message_id (null where it cannot
         be told), folder_path, subject, size_bytes, kind.
     """
     items = tables["accessed_items"]
-    entries = touched.drop(*_READING).inner_join(
-        items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes"),
-        "event_id",
-    )
+    read = items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
+    if of is not None:
+        named = read.semi_join(of, "internet_message_id")
+        read = named.union(read.filter(read.internet_message_id.isnull()))
+    return _told(items, touched, read)
+
+
+def lost_entries(tables: Tables, touched: ir.Table) -> ir.Table:
+    """The rows of `item_entries` of which it cannot be told for what message they stand."""
+    items = tables["accessed_items"]
+    read = items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
+    found = _told(items, touched, read.filter(read.internet_message_id.isnull()))
+    return found.filter(found.internet_message_id.isnull())
+
+
+def _told(items: ir.Table, touched: ir.Table, read: ir.Table) -> ir.Table:
+    """Item entries `read` with who read them, and the Message-IDs that other entries tell of."""
+    entries = touched.drop(*_READING).inner_join(read, "event_id")
     names = _names(items, entries.filter(entries.internet_message_id.isnull()))
     known = entries.left_join(names, ["mailbox_key", "item_id"])
     kept = [name for name in entries.columns if name not in {"item_id", "internet_message_id"}]
-    return known.select(*kept, internet_message_id=known.internet_message_id.coalesce(known.only_message_id))
+    told = known.select(*kept, internet_message_id=known.internet_message_id.coalesce(known.only_message_id))
+    # Ibis would put a further join into this one, where the Message-ID is not told yet.
+    return told.select(told.columns)
 
 
 def _names(items: ir.Table, unnamed: ir.Table) -> ir.Table:
@@ -133,9 +154,18 @@ def listed_messages(entries: ir.Table) -> ir.Table:
     return entries.filter(entries.internet_message_id.notnull())
 
 
-def certain_messages(entries: ir.Table) -> ir.Table:
-    """The messages that entries list beyond doubt: selection_no, mailbox_key, internet_message_id, distinct."""
-    return listed_messages(entries).filter(lambda t: ~t.is_doubtful).select(MESSAGE_KEYS).distinct()
+def messages_of(entries: ir.Table) -> ir.Table:
+    """The messages that entries list: the columns of `MESSAGE_KEYS`, is_doubtful, and first_at of all alike in these.
+
+    Whatever counts messages or puts them in order starts from these, of which there are a quarter as many as entries.
+    """
+    listed = listed_messages(entries)
+    return listed.group_by([*MESSAGE_KEYS, "is_doubtful"]).agg(first_at=listed.occurred_at.min())
+
+
+def certain_messages(messages: ir.Table) -> ir.Table:
+    """Of `messages_of`, those listed beyond doubt: the columns of `MESSAGE_KEYS`."""
+    return messages.filter(~messages.is_doubtful).select(MESSAGE_KEYS)
 
 
 def message_table(keys: Iterable[tuple[int, str, str]]) -> ir.Table:
@@ -151,41 +181,41 @@ def message_table(keys: Iterable[tuple[int, str, str]]) -> ir.Table:
     return ibis.memtable(pa.table(columns))
 
 
-def settled_entries(entries: ir.Table) -> ir.Table:
-    """The entries of `listed_messages` without doubtful ones of messages that others list beyond doubt."""
-    listed = listed_messages(entries)
-    doubtful = listed.filter(listed.is_doubtful).anti_join(certain_messages(entries), [*MESSAGE_KEYS])
-    return listed.filter(~listed.is_doubtful).union(doubtful.select(listed.columns))
+def settled_messages(messages: ir.Table) -> ir.Table:
+    """The rows of `messages_of` without the doubtful ones of messages that others list beyond doubt."""
+    doubtful = messages.filter(messages.is_doubtful).anti_join(certain_messages(messages), [*MESSAGE_KEYS])
+    return messages.filter(~messages.is_doubtful).union(doubtful.select(messages.columns))
 
 
 def exposed_messages(tables: Tables, selection: Selection) -> ir.Table:
     """Every message that a selected record lists, once per mailbox and Message-ID; see `messages_in`."""
     entries = reading(tables, (selection,)).entries
-    settled = settled_entries(entries) if selection.doubtful else listed_messages(entries)
-    return messages_in(tables, settled).drop("selection_no")
+    listed = listed_messages(entries)
+    if selection.doubtful:
+        listed = listed.semi_join(settled_messages(messages_of(entries)), [*MESSAGE_KEYS, "is_doubtful"])
+    return messages_in(tables, listed).drop("selection_no")
 
 
-def messages_in(tables: Tables, entries: ir.Table, *, first: int | None = None) -> ir.Table:
+def first_messages(messages: ir.Table, first: int) -> ir.Table:
+    """Of `messages_of`, so many of each selection, certain and doubtful, that were read first."""
+    order = ["first_at", *MESSAGE_KEYS[1:]]
+    place = ibis.row_number().over(group_by=["selection_no", "is_doubtful"], order_by=order)
+    chosen = _earliest(messages, first).mutate(place=place)
+    return chosen.filter(chosen.place < first).drop("place")
+
+
+def messages_in(tables: Tables, listed: ir.Table) -> ir.Table:
     """The messages that item entries list, with what other records tell of them.
 
     Args:
         tables: Uses all record tables that name messages.
-        entries: Rows of `listed_messages`; of `settled_entries` where any may be doubtful.
-        first: Only so many of each selection, certain and doubtful, by time of first reading; None for all.
+        listed: Rows of `listed_messages`; where any may be doubtful, of messages in `settled_messages` alone.
     Returns: selection_no, mailbox_key, mailbox (address, may be null), internet_message_id, is_doubtful, subject,
         sender, recipients, folder_path, size_bytes, first_at, last_at, entries (records that list it), clients,
         addresses, sessions, event_ids. List columns are sorted and without repeats; an empty one may be null. Ordered
         by selection, first_at, mailbox_key and Message-ID.
     """
-    keys = [*MESSAGE_KEYS, "is_doubtful"]
-    listed = entries
-    if first is not None:
-        read = _earliest(listed.group_by(keys).agg(first_at=listed.occurred_at.min()), first)
-        order = ["first_at", *MESSAGE_KEYS[1:]]
-        place = ibis.row_number().over(group_by=["selection_no", "is_doubtful"], order_by=order)
-        chosen = read.mutate(place=place).filter(lambda t: t.place < first)
-        listed = listed.semi_join(chosen.select(keys), keys)
-    messages = listed.group_by(keys).agg(
+    messages = listed.group_by([*MESSAGE_KEYS, "is_doubtful"]).agg(
         mailbox=lambda t: t.mailbox_upn.max(),
         # The subject of an attachment entry is the attachment's name.
         own_subject=lambda t: t.subject.min(where=t.kind == "message"),
@@ -289,17 +319,19 @@ def mailbox_totals(touched: ir.Table) -> ir.Table:
     )
 
 
-def entry_counts(entries: ir.Table) -> ir.Table:
+def entry_counts(messages: ir.Table, lost: ir.Table) -> ir.Table:
     """Per selection and mailbox: certain and doubtful (distinct messages), unnamed (entries of no known message).
 
     A message that is both certain and doubtful counts as both.
+
+    Args:
+        messages: Rows of `messages_of`.
+        lost: Rows of `lost_entries`.
     """
-    message = entries.internet_message_id
-    return entries.group_by(["selection_no", "mailbox_key"]).agg(
-        certain=message.nunique(where=~entries.is_doubtful),
-        doubtful=message.nunique(where=entries.is_doubtful),
-        unnamed=message.isnull().sum(),
-    )
+    keys = ["selection_no", "mailbox_key"]
+    counted = messages.select(*keys, certain=~messages.is_doubtful, doubtful=messages.is_doubtful, unnamed=False)
+    every = counted.union(lost.select(*keys, certain=False, doubtful=False, unnamed=True))
+    return every.group_by(keys).agg(**{name: every[name].sum() for name in ("certain", "doubtful", "unnamed")})
 
 
 def citing(rows: ir.Table, keys: list[str], cite: int) -> ir.GroupedTable:
@@ -312,20 +344,23 @@ def citing(rows: ir.Table, keys: list[str], cite: int) -> ir.GroupedTable:
 # ---------------------------------------------------------------- what no record names
 
 
-def unnamed_reads(found: Reading, *, cite: int) -> ir.Table:
+def unnamed_reads(touched: ir.Table, lost: ir.Table, *, cite: int) -> ir.Table:
     """Records of reading that do not name all they stand for, per selection, mailbox and reason.
+
+    Args:
+        touched: Rows of `touches`.
+        lost: Rows of `lost_entries`.
+        cite: How many records are cited.
 
     Returns: selection_no, mailbox_key, reason (`records_without_items` or `items_unnamed`), mailbox, records, items
         (how many are not named, as far as the records count them), first_at, last_at, event_ids (first `cite` by time,
         sorted).
     """
-    binds = found.touched.filter(_is_bind(found.touched))
-    entries = found.entries
+    binds = touched.filter(_is_bind(touched))
     counted = binds.operation_count.coalesce(0)
     empty = _unnamed(binds.filter(_listed(binds) == 0), "records_without_items", counted)
     short = _unnamed(binds.filter((_listed(binds) > 0) & (_missing(binds) > 0)), "items_unnamed", _missing(binds))
-    lost = _unnamed(entries.filter(entries.internet_message_id.isnull()), "items_unnamed", ibis.literal(1, "int64"))
-    every = ibis.union(empty, short, lost)
+    every = ibis.union(empty, short, _unnamed(lost, "items_unnamed", ibis.literal(1, "int64")))
     # One record can be short of entries and hold entries without a Message-ID; it is still one record.
     keys = ["selection_no", "mailbox_key", "reason"]
     per_record = every.group_by([*keys, "event_id"]).agg(

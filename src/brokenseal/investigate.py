@@ -168,7 +168,7 @@ def weighing(
     counts = calibration or shipped()
     with (
         clustered(tables) as known,
-        kept_parts(known, {**open_door.parts(known), **token_provenance.parts(known)}) as known,
+        kept_parts(known, open_door.parts, token_provenance.parts) as known,
     ):
         marks = run_marks(known, MARKING, seen.unmet_needs)
         judgement = judge(known, marks, open_door.units(known), counts, budget=budget)

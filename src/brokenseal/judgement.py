@@ -191,10 +191,19 @@ def _is_once(rows: ir.Table) -> bool:
 
 
 @contextlib.contextmanager
-def kept_parts(known: Tables, parts: Mapping[str, ir.Table]) -> Iterator[dict[str, ir.Table]]:
-    """The tables with parts of them worked out once, as long as the context lasts."""
+def kept_parts(known: Tables, *gives: Callable[[Tables], Mapping[str, ir.Table]]) -> Iterator[dict[str, ir.Table]]:
+    """The tables with parts of them worked out once, as long as the context lasts.
+
+    Args:
+        known: The tables.
+        gives: Of tables, the parts by name. Each part is asked for with those before it at hand.
+    """
     with contextlib.ExitStack() as kept:
-        yield {**known, **{name: kept.enter_context(part.cache()) for name, part in parts.items()}}
+        found = dict(known)
+        for give in gives:
+            for name in give(found):
+                found[name] = kept.enter_context(give(found)[name].cache())
+        yield found
 
 
 def run_marks(tables: Tables, detectors: Iterable[Detector], unmet: Sequence[str]) -> dict[str, pa.Table]:

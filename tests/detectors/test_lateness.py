@@ -38,6 +38,7 @@ def tables(sign_ins, *, arrivals=None, ledger=(), events=()):
         "events": pa.table(
             {
                 "event_id": pa.array([row[0] for row in events], pa.string()),
+                "source": pa.array(["entra_sign_in"] * len(events), pa.string()),
                 "input_sha256": pa.array([row[1] for row in events], pa.string()),
             }
         ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brokenseal.detectors import stranger_client
 from brokenseal.detectors._surprisal import Seen, _Table, surprises
 from brokenseal.detectors.stranger_client import bin_of
 
@@ -134,19 +136,39 @@ def test_an_undecayed_table_is_the_formula():
     assert table.probability("c", 0.1, 3.0) == pytest.approx((3 + 0.6 * 2) * 0.1 / 7)
 
 
-@given(
-    st.lists(
-        st.tuples(st.sampled_from("ab"), st.sampled_from("mno"), st.sampled_from("xy"), st.integers(0, 60)), max_size=60
-    )
+VISITS = st.lists(
+    st.tuples(
+        st.sampled_from("tu"),
+        st.sampled_from("mno"),
+        st.sampled_from(("owa", "crm", "script")),
+        st.sampled_from(("asn:1", "asn:2", "asn:666", "MS")),
+        st.integers(0, 60),
+        st.sampled_from((0, 1, DAY // 2, DAY - 1)),
+        st.booleans(),
+    ),
+    max_size=60,
 )
-def test_leaving_out_later_visits_changes_nothing_that_is_marked(visits):
-    clusters = [
-        Seen(f"u{number}", "t", mailbox, app, f"asn:{network}", "edge", day * DAY + number, day % 7 == 0)
-        for number, (app, mailbox, network, day) in enumerate(visits)
+
+
+@given(VISITS)
+def test_marks_of_first_visits_of_a_day_are_those_of_every_visit(visits):
+    rows = [
+        Seen(f"u{number}", tenant, mailbox, app, network, "edge", day * DAY + past, is_vouched)
+        for number, (tenant, mailbox, app, network, day, past, is_vouched) in enumerate(visits)
     ]
-    every, first = surprises(clusters), surprises(clusters, every_visit=False)
-    shown = [(one.unit, one.since_days, one.first_nats, one.history_days, one.peers, bin_of(one)) for one in every]
-    assert shown == [
-        (one.unit, one.since_days, one.first_nats, one.history_days, one.peers, bin_of(one)) for one in first
+    rows.sort(key=lambda one: (one.at_us, one.unit))
+    said = [
+        (one.unit, "not_assessable", None, "short_history")
+        if min(one.history_days, one.tenant_days) < stranger_client.HISTORY_DAYS
+        else (one.unit, "fired", bin_of(one), None)
+        for one in surprises(rows)
     ]
-    assert [one.nats for one in every if one.since_days < 0] == [one.nats for one in first if one.since_days < 0]
+    names = ("unit", "tenant_id", "mailbox_key", "app", "network", "agent", "at_us", "is_vouched")
+    kinds = [*[pa.string()] * 6, pa.int64(), pa.bool_()]
+    columns = {name: pa.array([one[place] for one in rows], kinds[place]) for place, name in enumerate(names)}
+
+    marks = stranger_client.marks_of(pa.table(columns)).to_pylist()
+
+    assert [(row["unit"], row["state"], row["bin"], row["reason"]) for row in marks] == [
+        row for row in said if row[1] != "fired" or row[2]
+    ]

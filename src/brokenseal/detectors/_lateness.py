@@ -18,6 +18,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import ibis
+
 from brokenseal.detectors._hits import DAY_S, HOUR_S
 
 if TYPE_CHECKING:
@@ -32,8 +34,10 @@ LEAST_LAGS: Final = 10_000
 ARRIVALS: Final = "arrivals"
 """Name under which a runner may hand over when records could first be read: event_id, arrived_at (time)."""
 CATEGORIES: Final = ("interactive", "non_interactive")
+SOURCE: Final = "entra_sign_in"
+"""The source of both logs, as `events` names it."""
 READS: Final = {
-    "events": ("event_id", "input_sha256"),
+    "events": ("event_id", "source", "input_sha256"),
     "ledger": ("batch_id", "sha256", "kept", "ingested_at"),
     "sign_ins": ("event_id", "occurred_at", "category"),
 }
@@ -89,8 +93,8 @@ def parts(tables: Tables) -> dict[str, ir.Table]:
     rows = tables["sign_ins"].select(*READS["sign_ins"]).distinct()
     rows = rows.filter(rows.category.isin(CATEGORIES), rows.occurred_at.notnull())
     rows = rows.inner_join(arrived, "event_id")
-    follow = rows.group_by("category").aggregate(begun_at=rows.arrived_at.min(), last_at=rows.occurred_at.max())
-    rows = rows.inner_join(follow, "category")
+    of_log = ibis.window(group_by="category")
+    rows = rows.mutate(begun_at=rows.arrived_at.min().over(of_log), last_at=rows.occurred_at.max().over(of_log))
     lag_s = rows.arrived_at.delta(rows.occurred_at, unit="second")
     is_settled = rows.last_at.delta(rows.occurred_at, unit="second") >= DAY_S
     rows = rows.mutate(lag_s=lag_s, counts=is_settled & (rows.occurred_at >= rows.begun_at))
@@ -130,7 +134,9 @@ def _arrivals(tables: Tables) -> ir.Table | None:
     if batches.count().to_pyarrow().as_py() < 2:  # noqa: PLR2004 - the first one has no lags
         return None
     inputs = kept.inner_join(batches, "batch_id").group_by("sha256").agg(arrived_at=batches.arrived_at.min())
+    # Of sign-ins alone, because to name the input of every event takes more time than all else here.
     events = tables["events"].select(*READS["events"])
+    events = events.filter(events.source == SOURCE)
     return events.inner_join(inputs, events.input_sha256 == inputs.sha256).select("event_id", "arrived_at")
 
 

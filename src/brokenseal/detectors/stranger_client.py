@@ -8,23 +8,31 @@ It is one question among several, and the weights of the others depend on its an
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 import ibis
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from brokenseal.clusters import READS as CLUSTER_READS
 from brokenseal.clusters import clusters_of, with_network
 from brokenseal.detectors._hits import DAY_S, as_hits, fired_reads
-from brokenseal.detectors._surprisal import Seen, Surprise, surprises
+from brokenseal.detectors._surprisal import DAY_US, Seen, Surprise, surprises
 from brokenseal.model import Detector, Limit, Severity, Variant
 from brokenseal.schema import MARK
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import ibis.expr.types as ir
+    import numpy.typing as npt
 
     from brokenseal.model import Tables
+
+    Codes = npt.NDArray[np.int64]
 
 ID: Final = "mail_access.stranger_client"
 READS = {
@@ -47,6 +55,10 @@ RECENT_DAYS: Final = 14
 STRANGE_NATS: Final = 14.0
 """From here on a first visit makes those after it recent."""
 _EDGES: Final = (8, 10, 12, 14, 16, 18, 22)
+
+_BY_NATS: Final = (None, *(f"{low}-{high}" for low, high in itertools.pairwise(_EDGES)), f"{_EDGES[-1]}+")
+"""Bin by how many edges are reached."""
+_SHORT: Final = -1
 
 BINS: Final = {
     **{f"{low}-{high}": f"surprisal of {low} to {high} nats" for low, high in itertools.pairwise(_EDGES)},
@@ -96,48 +108,96 @@ def _vouchers(tables: Tables) -> ir.Table:
     return placed.select(voucher="actor_key", voucher_network="network", vouched_at="occurred_at").distinct()
 
 
-def judge(tables: Tables, *, every_visit: bool = True) -> list[Surprise]:
-    """Every session cluster with its surprisal, in the order of time; `every_visit` as for `surprises`."""
+def _judged_columns(tables: Tables) -> pa.Table:
+    """`judged_rows` in the order of time, with `at_us` (int64, microseconds since 1970) in place of `first_at`."""
     rows = judged_rows(tables)
-    columns = rows.mutate(at_us=rows.first_at.cast("timestamp('UTC', 6)")).drop("first_at").to_pyarrow()
-    at_us = columns.column("at_us").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
-    names = ("unit", "tenant_id", "mailbox_key", "app", "network", "agent", "is_vouched")
-    values = [columns.column(name).to_pylist() for name in names]
-    seen = (
-        Seen(unit, tenant or "", mailbox, app, network, agent, at, is_vouched)
-        for unit, tenant, mailbox, app, network, agent, is_vouched, at in zip(*values, at_us, strict=True)
-    )
-    return surprises(seen, every_visit=every_visit)
+    found = rows.mutate(at_us=rows.first_at.cast("timestamp('UTC', 6)")).drop("first_at").to_pyarrow()
+    at_us = found.column("at_us").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+    found = found.set_column(found.schema.get_field_index("at_us"), "at_us", at_us)
+    return found.sort_by([("at_us", "ascending"), ("unit", "ascending")])
+
+
+def _seen(columns: pa.Table) -> Iterator[Seen]:
+    values = [columns.column(name).to_pylist() for name in Seen._fields[:1]]
+    values.append(columns.column("tenant_id").fill_null("").to_pylist())
+    values += [columns.column(name).to_pylist() for name in ("mailbox_key", *Seen._fields[3:])]
+    return itertools.starmap(Seen, zip(*values, strict=True))
+
+
+def judge(tables: Tables) -> list[Surprise]:
+    """Every session cluster with its surprisal, in the order of time."""
+    return surprises(_seen(_judged_columns(tables)))
 
 
 def mark(tables: Tables) -> ir.Table:
     """One row per session cluster that is strange or cannot be judged; see `schema.MARK`."""
-    marks = [(one.unit, *_marked(one)) for one in judge(tables, every_visit=False)]
-    marks = [row for row in marks if row[1] != "quiet"]
-    units, states, bins, reasons = zip(*marks, strict=True) if marks else ((), (), (), ())
-    said = {"unit": units, "state": states, "bin": bins, "reason": reasons}
-    columns = [
-        pa.array(said[name], kind) if name in said else pa.nulls(len(units), kind)
-        for name, kind in zip(MARK.names, MARK.arrow_schema().types, strict=True)
-    ]
-    return ibis.memtable(pa.table(columns, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
+    return ibis.memtable(marks_of(_judged_columns(tables)), schema=MARK.ibis_schema())
 
 
-def _marked(one: Surprise) -> tuple[str, str | None, str | None]:
-    """State, bin and reason."""
-    if min(one.history_days, one.tenant_days) < HISTORY_DAYS:
-        return "not_assessable", None, "short_history"
-    name = bin_of(one)
-    return ("quiet" if name is None else "fired"), name, None
+def marks_of(columns: pa.Table) -> pa.Table:
+    """The marks of what `judge` says, of one pass over the first visit of each client on each day alone.
+
+    What follows on the same day teaches nothing, and is judged by when its client first came.
+
+    Args:
+        columns: unit, tenant_id, mailbox_key, app, network, agent (strings), at_us (int64), is_vouched (boolean), in
+            the order of at_us, then unit.
+    """
+    at_us = columns.column("at_us").to_numpy()
+    days = (at_us - at_us.min(initial=np.iinfo(np.int64).max)) // DAY_US
+    tenants = _numbered(columns.column("tenant_id").fill_null("").combine_chunks())
+    mailboxes = _numbered(tenants, columns.column("mailbox_key").combine_chunks())
+    clients = _numbered(mailboxes, *(columns.column(name).combine_chunks() for name in ("app", "network", "agent")))
+    taught = np.sort(np.unique(_numbered(clients, days), return_index=True)[1])
+    first = np.unique(clients, return_index=True)[1]
+    nats = np.zeros(len(first))
+    for place, one in zip(taught, surprises(_seen(columns.take(taught)), every_visit=False), strict=True):
+        if one.since_days < 0:
+            nats[clients[place]] = one.nats
+    shown = np.minimum(_days_since_first(at_us, tenants), _days_since_first(at_us, mailboxes))
+    is_first = np.zeros(len(at_us), dtype=bool)
+    is_first[first] = True
+    nats, since = nats[clients], _days_since_first(at_us, clients)
+    recent = np.where((nats >= STRANGE_NATS) & (since <= RECENT_DAYS), len(_BY_NATS), 0)
+    bins = np.where(is_first, np.searchsorted(_EDGES, nats, side="right"), recent)
+    bins[shown < HISTORY_DAYS] = _SHORT
+    said = np.flatnonzero(bins)
+    is_short = pa.array(bins[said] == _SHORT)
+    names = pa.array([None, *_BY_NATS[1:], "recent"], pa.string())
+    given = {
+        "unit": columns.column("unit").take(said).combine_chunks(),
+        "state": pc.if_else(is_short, "not_assessable", "fired"),
+        "bin": names.take(pa.array(np.where(bins[said] == _SHORT, 0, bins[said]))),
+        "reason": pc.if_else(is_short, "short_history", pa.scalar(None, pa.string())),
+    }
+    kinds = zip(MARK.names, MARK.arrow_schema().types, strict=True)
+    rows = [given.get(name, pa.nulls(len(said), kind)) for name, kind in kinds]
+    return pa.table(rows, schema=MARK.arrow_schema())
+
+
+def _numbered(*columns: Codes | pa.Array) -> Codes:
+    """Equal rows as equal numbers, from 0 on."""
+    found = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        codes = column
+        if isinstance(column, pa.Array):
+            codes = column.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False)
+        codes = np.asarray(codes, dtype=np.int64)
+        found = np.unique(found * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
+    return found
+
+
+def _days_since_first(at_us: Codes, of: Codes) -> npt.NDArray[np.float64]:
+    """Days since the first row of the same number; rows are in the order of time."""
+    days: npt.NDArray[np.float64] = (at_us - at_us[np.unique(of, return_index=True)[1]][of]) / DAY_US
+    return days
 
 
 def bin_of(one: Surprise) -> str | None:
     """The bin of a cluster with history; None for what is usual there."""
     if one.since_days >= 0:
         return "recent" if one.first_nats >= STRANGE_NATS and one.since_days <= RECENT_DAYS else None
-    if one.nats >= _EDGES[-1]:
-        return f"{_EDGES[-1]}+"
-    return next((f"{low}-{high}" for low, high in itertools.pairwise(_EDGES) if low <= one.nats < high), None)
+    return _BY_NATS[bisect_right(_EDGES, one.nats)]
 
 
 def find(tables: Tables) -> ir.Table:

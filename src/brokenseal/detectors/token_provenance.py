@@ -14,7 +14,7 @@ import ibis
 import pyarrow as pa
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import members_of
+from brokenseal.clusters import is_known_once, members_of
 from brokenseal.detectors import _lateness, _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
@@ -367,7 +367,11 @@ def provenance_summary(tables: Tables) -> TokenProvenance:
     rows = _without_tokens(tables)
     if rows is None:
         judged = verdicts(tables)
-        counts = judged.group_by(["verdict", "reason"]).aggregate(n=judged.event_id.nunique())
+        # To tell millions of ids apart takes more memory than there may be.
+        once = is_known_once(tables, "mail_accesses")
+        counts = judged.group_by(["verdict", "reason"]).aggregate(
+            n=judged.count() if once else judged.event_id.nunique()
+        )
         rows = counts.to_pyarrow().to_pylist()
     total = {verdict: sum(row["n"] for row in rows if row["verdict"] == verdict) for verdict in _VERDICTS}
     reasons = {row["reason"]: row["n"] for row in rows if row["verdict"] == "cannot_tell"}

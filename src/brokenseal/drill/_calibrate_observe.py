@@ -72,7 +72,7 @@ def observe(store_dir: Path, truth_dir: Path) -> Observed:
     with Store.open(Settings(store_dir=store_dir, threads=1)) as store:
         tables = store.tables()
         seen = investigate.coverage_of(tables)
-        with clustered(tables) as rows, kept_parts(rows, open_door.parts(rows)) as known:
+        with clustered(tables) as rows, kept_parts(rows, open_door.parts) as known:
             units = units_of(known, doors_of(known), truth_dir)
             marks = run_marks(known, MARKING, seen.unmet_needs)
             theirs = units.filter(pc.is_valid(units.column("instance"))).column("unit").to_pylist()
