@@ -75,7 +75,11 @@ def worlds(draw):
     identifying = ("event_id", "occurred_at", "mailbox_key", "session_id")
     return {
         "mail_accesses": records,
-        "events": [{name: record[name] for name in identifying} for record in every],
+        "events": [
+            {name: record[name] for name in identifying}
+            | {"operation_key": "attachmentaccess" if record in opened else "mailitemsaccessed"}
+            for record in every
+        ],
         "accessed_items": listed,
         "item_changes": draw(st.lists(changes, max_size=10)),
         "sent_messages": draw(st.lists(sends, max_size=3)),

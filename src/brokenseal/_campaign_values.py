@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import ibis
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from brokenseal._campaign_links import NEW_DAYS, Background, Carried, Node
 from brokenseal.client_marks import narrow_network
@@ -67,8 +68,8 @@ def _fired(marks: Mapping[str, pa.Table], detector_id: str) -> list[tuple[str, s
     rows = marks.get(detector_id)
     if rows is None:
         return []
-    columns = (rows.column(name).to_pylist() for name in ("unit", "state", "bin"))
-    return [(unit, name or "") for unit, state, name in zip(*columns, strict=True) if state == "fired"]
+    fired = rows.filter(pc.equal(rows.column("state"), "fired"))
+    return list(zip(fired.column("unit").to_pylist(), fired.column("bin").fill_null("").to_pylist(), strict=True))
 
 
 class Suspects(NamedTuple):

@@ -138,10 +138,12 @@ class _Entries(NamedTuple):
             so that each question takes from the store those that it is about.
         messages: Rows of `exposure_tables.messages_of`.
         lost: Rows of `exposure_tables.lost_entries`.
+        names: Rows of `exposure_tables.message_names`.
     """
 
     tables: Tables
     touched: ir.Table
+    names: ir.Table
     every: ir.Table | None
     messages: ir.Table
     lost: ir.Table
@@ -150,32 +152,33 @@ class _Entries(NamedTuple):
         """The entries that list messages, rows of `exposure_tables.messages_of`."""
         found = self.every
         if found is None:
-            found = exposure_tables.item_entries(self.tables, self.touched, of=messages)
+            found = exposure_tables.item_entries(self.tables, self.touched, names=self.names, of=messages)
         return found.semi_join(messages, [*exposure_tables.MESSAGE_KEYS, "is_doubtful"])
 
     def near(self, spans: ir.Table) -> ir.Table:
         """The entries of the mailboxes that spans are about."""
         if self.every is not None:
             return self.every
-        return exposure_tables.item_entries(
-            self.tables, self.touched.semi_join(spans, [*exposure_tables.MESSAGE_KEYS[:2]])
-        )
+        near = self.touched.semi_join(spans, [*exposure_tables.MESSAGE_KEYS[:2]])
+        return exposure_tables.item_entries(self.tables, near, names=self.names)
 
 
 @contextlib.contextmanager
 def _entries(tables: Tables, touched: ir.Table, rows: int) -> Iterator[_Entries]:
     """What records of reading list, worked out once, as long as the context lasts; `rows` says how much it is."""
     with contextlib.ExitStack() as kept:
-        given = exposure_tables.item_entries(tables, touched)
+        names = kept.enter_context(exposure_tables.message_names(tables, touched).cache())
+        given = exposure_tables.item_entries(tables, touched, names=names)
         every = kept.enter_context(given.cache()) if rows <= _KEPT_ROWS else None
         messages = exposure_tables.messages_of(given if every is None else every)
         if every is None:
-            lost = exposure_tables.lost_entries(tables, touched)
+            lost = exposure_tables.lost_entries(tables, touched, names=names)
         else:
             lost = every.filter(every.internet_message_id.isnull())
         yield _Entries(
             tables=tables,
             touched=touched,
+            names=names,
             every=every,
             messages=kept.enter_context(messages.cache()),
             lost=kept.enter_context(lost.cache()),

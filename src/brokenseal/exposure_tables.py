@@ -39,6 +39,9 @@ _IDENTIFYING = (
 )
 MESSAGE_KEYS = ("selection_no", "mailbox_key", "internet_message_id")
 """What a message is counted by, within a selection."""
+_OPENS: Final = "attachmentaccess"
+"""The operation whose records list the attachment that was opened (Microsoft Purview, "Audit log activities")."""
+_ENTRY: Final = ("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
 _READING = ("access_type", "item_entries", "operation_count", "folder_id", "folder_path")
 
 
@@ -69,7 +72,9 @@ def touches(tables: Tables, selections: Sequence[Selection]) -> ir.Table:
     accesses = tables["mail_accesses"].select(*_IDENTIFYING, *_READING)
     items = tables["accessed_items"]
     opened = items.filter(items.kind == "attachment").select("event_id").distinct()
-    events = tables["events"].select(*_IDENTIFYING).semi_join(opened, "event_id")
+    # Rows are chosen by their operation first: to look for the ids of some among all events takes the longest of all.
+    events = tables["events"].filter(tables["events"].operation_key == _OPENS)
+    events = events.select(*_IDENTIFYING).semi_join(opened, "event_id")
     events = events.anti_join(tables["mail_accesses"].select("event_id"), "event_id")
     nothing = {name: ibis.null(accesses[name].type()) for name in _READING}
     records = accesses.mutate(is_access=True).union(events.mutate(**nothing, is_access=False))
@@ -95,7 +100,9 @@ def client_of(rows: ir.Table) -> ir.StringValue:
     return rows.effective_app.coalesce(rows.protocol, "unknown")
 
 
-def item_entries(tables: Tables, touched: ir.Table, *, of: ir.Table | None = None) -> ir.Table:
+def item_entries(
+    tables: Tables, touched: ir.Table, *, names: ir.Table | None = None, of: ir.Table | None = None
+) -> ir.Table:
     """The item entries of the records in `touched`, with the message that each stands for.
 
     An entry without a Message-ID (an attachment, or an item of which the service gives the Exchange id alone) takes
@@ -104,31 +111,33 @@ def item_entries(tables: Tables, touched: ir.Table, *, of: ir.Table | None = Non
     Args:
         tables: Uses `accessed_items`.
         touched: Rows of `touches`.
+        names: Rows of `message_names`, where they are at hand; of these or of more records.
         of: Messages (column internet_message_id): entries that name others are left out; None for all.
 
     Returns: One row per entry: the columns of `touches` that say who, and internet_message_id (null where it cannot
         be told), folder_path, subject, size_bytes, kind.
     """
     items = tables["accessed_items"]
-    read = items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
-    if of is not None:
-        named = read.semi_join(of, "internet_message_id")
-        read = named.union(read.filter(read.internet_message_id.isnull()))
-    return _told(items, touched, read)
+    if of is None:
+        read = items.select(_ENTRY)
+    else:
+        # Rows are chosen before columns: what is chosen from twice would be written down as a whole first.
+        named = items.semi_join(of, "internet_message_id").select(_ENTRY)
+        read = named.union(items.filter(items.internet_message_id.isnull()).select(_ENTRY))
+    return _told(touched, read, message_names(tables, touched) if names is None else names)
 
 
-def lost_entries(tables: Tables, touched: ir.Table) -> ir.Table:
-    """The rows of `item_entries` of which it cannot be told for what message they stand."""
+def lost_entries(tables: Tables, touched: ir.Table, *, names: ir.Table | None = None) -> ir.Table:
+    """The rows of `item_entries` of which it cannot be told for what message they stand; `names` as there."""
     items = tables["accessed_items"]
-    read = items.select("event_id", "kind", "internet_message_id", "item_id", "folder_path", "subject", "size_bytes")
-    found = _told(items, touched, read.filter(read.internet_message_id.isnull()))
+    read = items.filter(items.internet_message_id.isnull()).select(_ENTRY)
+    found = _told(touched, read, message_names(tables, touched) if names is None else names)
     return found.filter(found.internet_message_id.isnull())
 
 
-def _told(items: ir.Table, touched: ir.Table, read: ir.Table) -> ir.Table:
+def _told(touched: ir.Table, read: ir.Table, names: ir.Table) -> ir.Table:
     """Item entries `read` with who read them, and the Message-IDs that other entries tell of."""
     entries = touched.drop(*_READING).inner_join(read, "event_id")
-    names = _names(items, entries.filter(entries.internet_message_id.isnull()))
     known = entries.left_join(names, ["mailbox_key", "item_id"])
     kept = [name for name in entries.columns if name not in {"item_id", "internet_message_id"}]
     told = known.select(*kept, internet_message_id=known.internet_message_id.coalesce(known.only_message_id))
@@ -136,10 +145,16 @@ def _told(items: ir.Table, touched: ir.Table, read: ir.Table) -> ir.Table:
     return told.select(told.columns)
 
 
-def _names(items: ir.Table, unnamed: ir.Table) -> ir.Table:
-    """Message-IDs by mailbox and Exchange item id, for the item ids that lack one; ambiguous ids are left out."""
-    wanted = unnamed.filter(unnamed.item_id.notnull()).select("mailbox_key", "item_id").distinct()
-    known = items.filter(items.internet_message_id.notnull() & items.item_id.notnull())
+def message_names(tables: Tables, touched: ir.Table) -> ir.Table:
+    """What other entries tell of the entries of `touched` that name no message.
+
+    Returns: mailbox_key, item_id, only_message_id; ambiguous ids are left out.
+    """
+    items = tables["accessed_items"]
+    without = items.filter(items.internet_message_id.isnull(), items.item_id.notnull()).select("event_id", "item_id")
+    wanted = touched.select("event_id", "mailbox_key").inner_join(without, "event_id")
+    wanted = wanted.select("mailbox_key", "item_id").distinct()
+    known = items.filter(items.internet_message_id.notnull(), items.item_id.notnull())
     names = (
         known.semi_join(wanted, ["mailbox_key", "item_id"])
         .group_by(["mailbox_key", "item_id"])
