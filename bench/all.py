@@ -71,7 +71,7 @@ def measured(part: parts.Part, asked: argparse.Namespace, work: Path) -> bool:
         say(f"{part.name}: other work is running (load {before[0]:.1f}); seconds by the clock will tell of it")
     told = parts.Asked(
         scale=asked.scale, work=work, tell=lambda text: say(f"{part.name}: {text}"),
-        sizes=tuple(asked.sizes), series=tuple(asked.series),
+        sizes=tuple(asked.sizes), series=tuple(asked.series), keeps=asked.keep_stores, again=asked.again,
     )  # fmt: skip
     try:
         for key, figures in part.run(told):
@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", action="store_true", help="measure also what was measured on this commit")
     parser.add_argument("--sizes", type=int, nargs="+", default=(), help="of growth, in records")
     parser.add_argument("--series", nargs="+", choices=("tenants", "tenant"), default=("tenants", "tenant"))
+    parser.add_argument("--keep-stores", action="store_true", help="of growth, to measure detection again later")
     asked = parser.parse_args(arguments)
     if asked.command == "list":
         for each in parts.PARTS:

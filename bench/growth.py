@@ -2,6 +2,8 @@
 
     python bench/all.py run --part growth --work-dir DIR       1, 3, 10 and 30 million records of each series
     python bench/all.py run --part growth --series tenants --sizes 1000000 3000000 --work-dir DIR
+    python bench/all.py run --part growth --work-dir DIR --keep-stores     also keeps the store of each size, of which
+    python bench/all.py run --part growth --work-dir DIR --again           detection is then measured again
 
 Series `tenants`: tenants of equal size are added to one store until it holds the records of a size, which is measured,
 and then more. Series `tenant`: for each size one tenant of so many mailboxes, in a store of its own.
@@ -13,12 +15,13 @@ the store says how far it came; the same command goes on from there after a kill
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +72,12 @@ class State:
         """Records in the store."""
         return sum(each["kept"] for each in self.batches)
 
+    def until(self, size: int) -> State:
+        """The state in which the store first held so many records."""
+        records = list(itertools.accumulate(each["kept"] for each in self.batches))
+        number = next((number for number, held in enumerate(records, start=1) if held >= size), len(records))
+        return replace(self, batches=self.batches[:number])
+
     @classmethod
     def read(cls, path: Path) -> State:
         """The state of the last run; a fresh one where there is none."""
@@ -95,6 +104,8 @@ class Plan:
         batch_lines: Lines after which logs are ingested, in series `tenant`.
         runs: How often the whole detection is measured, up to three million records; above once.
         detects: Whether detection is measured as well.
+        keeps: Whether the store of each size is kept.
+        again: Whether sizes that were measured, and whose stores were kept, are measured again.
     """
 
     work: Path
@@ -105,6 +116,8 @@ class Plan:
     batch_lines: int = 1_000_000
     runs: int = 3
     detects: bool = True
+    keeps: bool = False
+    again: bool = False
 
 
 def measured(plan: Plan, tell: Callable[[str], None]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -114,19 +127,24 @@ def measured(plan: Plan, tell: Callable[[str], None]) -> Iterator[tuple[str, dic
         folder = plan.work / f"growth-{name}"
         folder.mkdir(parents=True, exist_ok=True)
         state = State.read(folder / "state.json")
-        if size in state.done:
+        kept = folder / f"store-{size}"
+        if size in state.done and not (plan.again and kept.exists()):
             tell(f"{plan.series}, {size:,}: measured before")
             continue
-        grow(plan, folder, state, size, tell)
-        figures = {**of_ingest(state, plan), "store": sizes_of(folder / "store")}
+        if not kept.exists():
+            grow(plan, folder, state, size, tell)
+        if plan.keeps and not kept.exists():
+            shutil.copytree(folder / "store", kept)
+        store, then = (kept if kept.exists() else folder / "store"), state.until(size)
+        figures = {**of_ingest(then, plan), "store": sizes_of(store)}
         if plan.detects:
-            figures |= of_detection(plan, folder / "store", state.records, tell)
+            figures |= of_detection(plan, store, then.records, tell)
         yield f"{plan.series}/{size}", figures
-        state.done.append(size)
+        state.done = sorted({*state.done, size})
         state.write(folder / "state.json")
         if plan.series == "tenant":
-            shutil.rmtree(folder / "store")
-    if plan.series == "tenants":
+            shutil.rmtree(folder / "store", ignore_errors=True)
+    if plan.series == "tenants" and not plan.keeps:
         shutil.rmtree(plan.work / "growth-tenants" / "store", ignore_errors=True)
 
 
@@ -188,7 +206,7 @@ def of_ingest(state: State, plan: Plan) -> dict[str, Any]:
         "lines": sums["lines"],
         "bytes": sums["bytes"],
         "days": plan.days,
-        "tenants": state.tenant,
+        "tenants": len(state.batches) if plan.series == "tenants" else 1,
         "ingest": {
             "cpu_s": sums["cpu_s"],
             "wall_s": sums["wall_s"],

@@ -34,6 +34,8 @@ class Asked:
         tell: For a line of progress.
         sizes: For growth, in place of the scale's.
         series: For growth.
+        keeps: For growth, whether stores are kept.
+        again: For growth, whether sizes whose stores were kept are measured again.
     """
 
     scale: str
@@ -41,6 +43,8 @@ class Asked:
     tell: Callable[[str], None]
     sizes: tuple[int, ...] = ()
     series: tuple[str, ...] = ("tenants", "tenant")
+    keeps: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,8 @@ def growth(asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
             series=series,
             sizes=asked.sizes or sizes[asked.scale],
             detects=asked.scale != "tiny",
+            keeps=asked.keeps,
+            again=asked.again,
             **small,
         )
         yield from bench.measured(plan, asked.tell)
