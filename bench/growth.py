@@ -135,7 +135,8 @@ def measured(plan: Plan, tell: Callable[[str], None]) -> Iterator[tuple[str, dic
             grow(plan, folder, state, size, tell)
         if plan.keeps and not kept.exists():
             shutil.copytree(folder / "store", kept)
-        store, then = (kept if kept.exists() else folder / "store"), state.until(size)
+        store = kept if kept.exists() else folder / "store"
+        then = state.until(size) if plan.series == "tenants" else state
         figures = {**of_ingest(then, plan), "store": sizes_of(store)}
         if plan.detects:
             figures |= of_detection(plan, store, then.records, tell)

@@ -217,6 +217,12 @@ def test_the_peers_find_what_was_written(tmp_path, monkeypatch, program):
         assert {"accesses", "messages"} <= set(each)
 
 
+def test_a_size_is_of_the_batches_that_first_reached_it():
+    state = growth.State(batches=[{"kept": 40}, {"kept": 60}, {"kept": 70}])
+
+    assert [state.until(size).records for size in (1, 40, 41, 100, 101, 999)] == [40, 40, 100, 100, 170, 170]
+
+
 def test_growth_goes_on_where_it_was_stopped(tmp_path):
     plan = growth.Plan(work=tmp_path, series="tenant", sizes=(100,), days=7, batch_lines=12_000, detects=False)
     told = []
