@@ -227,25 +227,25 @@ def test_bytes_that_are_no_text_are_refused(store):
         store.workbench().load_json(path, {"Id": "string"}, first=1, longest=1000)
 
 
-def claim(bench, *claims: tuple[str, int]) -> list[int]:
-    ids, numbers = zip(*claims, strict=True)
-    bench.hold("claims", pa.table({"event_id": pa.array(ids, pa.string()), "record_no": pa.array(numbers, pa.int64())}))
-    count = bench.claim()
-    fresh = sorted(bench.fetch("SELECT record_no FROM fresh")["record_no"].to_pylist())
-    assert count == len(fresh)
-    return fresh
+def test_the_log_of_a_table_is_summed_up_now_and_then_and_says_the_same(store):
+    batches = [f"b{number:02}" for number in range(12)]
+    for batch in batches:
+        add(store, batch, [f"id-{batch}"])
+
+    log = store.root / "tables" / "events" / "_delta_log"
+    assert list(log.glob("*.checkpoint.parquet"))
+    rows = store.run(store.tables()["events"]).to_pylist()
+    assert sorted(row["event_id"] for row in rows) == [f"id-{batch}" for batch in batches]
+    assert Store.open(Settings(store_dir=store.root, threads=1)).versions()["events"] == 12
 
 
-def test_the_lowest_record_of_each_new_id_is_fresh(store):
-    add(store, "a1", ["6b0e63a5-0000-4000-8000-000000000001", "signin:x"])
+def test_the_rows_of_a_query_come_some_at_a_time(store):
     bench = store.workbench()
-    bench.know_seen(lambda: store.tables()["events"])
-    new = "6b0e63a5-0000-4000-8000-000000000002"
 
-    assert claim(
-        bench, ("sha256:ab", 4), (new, 3), (new, 2), ("signin:x", 1), ("6b0e63a5-0000-4000-8000-000000000001", 0)
-    ) == [2, 4]
-    assert claim(bench, (new, 8), (new.replace("-", ""), 9), ("sha256:ab", 7)) == [9]
+    blocks = list(bench.blocks("SELECT range AS n FROM range(200000)"))
+
+    assert [len(each) for each in blocks] == [131072, 68928]
+    assert sum(each["n"].to_numpy().sum() for each in blocks) == 200_000 * 199_999 // 2
 
 
 def test_a_compiled_query_runs_on_held_tables(store):

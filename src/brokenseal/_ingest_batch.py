@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from brokenseal import schema
+from brokenseal._ingest_seen import key_text
 from brokenseal.input_alarms import AlarmTally
 from brokenseal.store import INPUT_NO, stored_schema
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from pathlib import Path
 
+    from brokenseal._ingest_seen import SeenIds
     from brokenseal._workbench import Workbench
     from brokenseal.model import Rows
 
@@ -81,9 +84,10 @@ class BatchWriter:
         parts: Finished files by table name.
     """
 
-    def __init__(self, bench: Workbench, folder: Path) -> None:
-        """Write below `folder`, and settle copies with the workbench."""
+    def __init__(self, bench: Workbench, folder: Path, seen: SeenIds) -> None:
+        """Write below `folder`, and settle copies with the ids seen."""
         self.bench = bench
+        self.seen = seen
         self.folder = folder
         self.parts: dict[str, list[Path]] = {}
         self._waiting: list[_Waiting] = []
@@ -107,15 +111,8 @@ class BatchWriter:
         """Settle which of the waiting records are new, and write those."""
         if not self._waiting:
             return
-        claims = pa.table(
-            {
-                "event_id": pa.array([each.rows["events"][0]["event_id"] for each in self._waiting], pa.string()),
-                "record_no": pa.array(range(len(self._waiting)), pa.int64()),
-            }
-        )
-        self.bench.hold("claims", claims)
-        self.bench.claim()
-        fresh = set(self.bench.fetch("SELECT record_no FROM fresh")["record_no"].to_pylist())
+        texts = pa.array([key_text(each.rows["events"][0]["event_id"]) for each in self._waiting], pa.string())
+        fresh = set(self.seen.claim(texts, np.arange(len(texts))).tolist())
         self.write_new([(each.tally, each.record_no, each.rows) for each in self._waiting], fresh)
         self._waiting.clear()
         self._waiting_rows = 0

@@ -8,7 +8,9 @@ Several segments are under way at a time, each on a lane: a thread and a connect
 thread that asked, so that the number of lanes changes nothing that is written.
 
 What the engine refuses to read, and what the source's columnar path does not take, goes through `RecordReader`
-with its own text, so that both ways give the same rows and nothing is lost.
+with its own text, so that both ways give the same rows and nothing is lost. A line that does not fit refuses its whole
+segment: such lines are found (`_ingest_fit`), placeholders put for them, and the segment is read again; what is still
+refused then is searched by halves.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import pyarrow as pa
 from brokenseal import framing, json_text
 from brokenseal._ingest_parts import read_parts
 from brokenseal._ingest_program import PLACE_BITS
+from brokenseal._ingest_seen import KEY_TEXT, key_text
 from brokenseal._ingest_segments import LINE_BYTES, Segment
 from brokenseal.errors import RecordRejected
 from brokenseal.input_alarms import is_flattened
@@ -63,7 +66,6 @@ class ColumnarReader:
         """Write to `writer`; every input brings its own counts."""
         self._program = program
         self._writer = writer
-        self._bench: Workbench = writer.bench
         self._lanes = lanes
         self._settings = settings
         self._attempts = 0
@@ -96,13 +98,13 @@ class ColumnarReader:
 
     def _prepare(self, bench: Workbench, segment: Segment) -> pa.Table | None:
         """Load a segment: the rows that can be taken, in order of position; None where something does not fit."""
-        if not self._load(bench, segment):
+        if not self._load(bench, segment) and not self._load_what_fits(bench, segment):
             return None
         self._widen(bench, segment)
         bench.hold("odd", _numbers_table("record_no", _flattened(segment) if segment.suspects else ()))
         bench.hold("taken", self._program.taken)
         return bench.fetch(
-            "SELECT record_no, event_id, epoch_us(occurred_at) AS moment FROM taken ORDER BY record_no"
+            f"SELECT record_no, {KEY_TEXT} AS key_text, epoch_us(occurred_at) AS moment FROM taken ORDER BY record_no"  # noqa: S608 - text of our own
         ).combine_chunks()
 
     def _finish(self, lane: Lane, segment: Segment, prepared: Future[pa.Table | None]) -> None:
@@ -160,6 +162,14 @@ class ColumnarReader:
         # The number of a row is the number of its line only as long as no line is passed over.
         return rows == segment.lines
 
+    def _load_what_fits(self, bench: Workbench, segment: Segment) -> bool:
+        """Load a segment that was refused, with placeholders for the lines in which something is found."""
+        unfit = self._program.fit.unfit(bench, segment)
+        if not unfit.any():
+            return False
+        segment.set_aside(unfit)
+        return self._load(bench, segment)
+
     def _count(self, segment: Segment, taken: pa.Table) -> None:
         """Count the rows taken with their inputs."""
         moments = taken["moment"].to_numpy()
@@ -175,17 +185,14 @@ class ColumnarReader:
         positions = np.empty(0, np.int64)
         if taken is not None and len(taken):
             positions = taken["record_no"].to_numpy()
-            claims.append((taken["event_id"].combine_chunks(), positions * _STEP))
+            claims.append((taken["key_text"].combine_chunks(), positions * _STEP))
         if slow:
-            ids = pa.array([rows["events"][0]["event_id"] for _, rows in slow], pa.string())
-            claims.append((ids, np.array([number for number, _ in slow], np.int64)))
+            texts = pa.array([key_text(rows["events"][0]["event_id"]) for _, rows in slow], pa.string())
+            claims.append((texts, np.array([number for number, _ in slow], np.int64)))
         if not claims:
             return positions
-        names, numbers = zip(*claims, strict=True)
-        held = pa.table({"event_id": pa.chunked_array(names), "record_no": np.concatenate(numbers)})
-        self._bench.hold("claims", held)
-        self._bench.claim()
-        fresh = np.sort(self._bench.fetch("SELECT record_no FROM fresh")["record_no"].to_numpy())
+        texts, numbers = zip(*claims, strict=True)
+        fresh = self._writer.seen.claim(pa.concat_arrays(texts), np.concatenate(numbers))
         if slow:
             is_slow = np.isin(fresh, [number for number, _ in slow])
             self._write_slow(segment, slow, set(fresh[is_slow].tolist()))

@@ -8,6 +8,7 @@ import ibis
 
 from brokenseal import schema
 from brokenseal._ingest_batch import arrow_table
+from brokenseal._ingest_fit import Fit
 from brokenseal._workbench import compile_query
 from brokenseal.store import INPUT_NO, stored_schema
 
@@ -30,6 +31,7 @@ class Program:
 
     Attributes:
         columnar: The path.
+        fit: Tells the lines that the engine would refuse.
         groups: Lookup name to the query of its distinct combinations, each with the positions of its records.
         views: Name to query of the views that the other queries read; they rest on the held table `numbers` and
             the table or view `chosen_numbers`.
@@ -42,6 +44,7 @@ class Program:
         """Compile."""
         columnar = way.columnar
         self.columnar = columnar
+        self.fit = Fit(columnar.raw_schema)
         self.groups: dict[str, str] = {}
         self.views: dict[str, str] = {}
         self._derived: dict[str, dict[tuple[str | None, ...], tuple[Any, ...]]] = {}

@@ -90,6 +90,27 @@ class Segment:
             for position, line in enumerate(stream, start=self.first):
                 yield position, self.apart.get(position, line)
 
+    def blocks(self) -> Iterator[tuple[int, bytes, np.ndarray]]:
+        """The lines of its file some at a time: index of the first, bytes, and where each line ends in them."""
+        return _blocks(self.path)
+
+    def set_aside(self, unfit: np.ndarray) -> None:
+        """Have placeholders stand in its file for some lines; `recorded` gives their text all the same."""
+        path = self.path.with_suffix(".fit.jsonl")
+        with path.open("wb") as out:
+            for index, text, ends in self.blocks():
+                begun = 0
+                for line in np.flatnonzero(unfit[index : index + len(ends)]).tolist():
+                    out.write(text[begun : ends[line - 1] if line else 0])
+                    out.write(PLACEHOLDER)
+                    begun = int(ends[line])
+                out.write(text[begun : ends[-1]])
+        if self.texts is None:
+            self.texts = self.path
+        else:
+            self.path.unlink()
+        self.path = path
+
     def halves(self) -> Iterator[Segment]:
         """The segment as two, lines kept whole."""
         middle = self.lines // 2
@@ -121,16 +142,23 @@ def _some_lines(path: Path, index: int, start: int, end: int) -> Path:
 
 def _lines_at(path: Path, wanted: np.ndarray) -> Iterator[tuple[int, bytes]]:
     """Index and bytes of the wanted lines of a file of whole lines; the others are not made objects of."""
+    for index, text, ends in _blocks(path):
+        for line in np.flatnonzero(wanted[index : index + len(ends)]).tolist():
+            yield index + line, text[ends[line - 1] if line else 0 : ends[line]]
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, bytes, np.ndarray]]:
+    """A file of whole lines some at a time: index of the first line, bytes, and where each line ends in them."""
     index = 0
     held = b""
     with path.open("rb") as stream:
         while block := stream.read(_SCAN_BYTES):
             text = held + block
             ends = np.flatnonzero(np.frombuffer(text, np.uint8) == _LINE_FEED) + 1
-            for line in np.flatnonzero(wanted[index : index + len(ends)]).tolist():
-                yield index + line, text[ends[line - 1] if line else 0 : ends[line]]
-            index += len(ends)
             held = text[ends[-1] :] if len(ends) else text
+            if len(ends):
+                yield index, text, ends
+                index += len(ends)
 
 
 class SegmentSink:

@@ -15,10 +15,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import pyarrow as pa
+
 from brokenseal import containers
 from brokenseal._ingest_batch import BatchWriter
 from brokenseal._ingest_lanes import Lanes
 from brokenseal._ingest_reading import BatchReader, Known, Read
+from brokenseal._ingest_seen import KEY_TEXT, SeenIds
 from brokenseal._workbench import quoted_glob
 from brokenseal.store import INPUT_NO, Store
 
@@ -114,7 +118,6 @@ def read_unit(unit: Unit) -> UnitRead:
     folder.mkdir(parents=True)
     with Store.open(unit.settings) as store:
         bench = store.workbench()
-        bench.know_nothing()
         with contextlib.closing(Lanes(bench, 1)) as lanes:
             reader = BatchReader(
                 settings=unit.settings,
@@ -124,7 +127,7 @@ def read_unit(unit: Unit) -> UnitRead:
                 progress=lambda _path, _size, _records: None,
                 programs=_PROGRAMS,
             )
-            writer = BatchWriter(bench, folder)
+            writer = BatchWriter(bench, folder, SeenIds())
             reads = reader.read(unit.inputs, writer)
             return UnitRead(reads=reads, parts=writer.close(), one_by_one=reader.one_by_one)
 
@@ -142,12 +145,13 @@ def read_on_workers(units: Sequence[Unit], settings: Settings) -> list[UnitRead]
 
 
 def without_copies(
-    bench: Workbench, parts: Mapping[str, Sequence[Path]], unwanted: Sequence[int], folder: Path
+    bench: Workbench, seen: SeenIds, parts: Mapping[str, Sequence[Path]], unwanted: Sequence[int], folder: Path
 ) -> tuple[Counter[int], dict[str, list[Path]]]:
     """Take out of a unit's parts the records that the store has already, and remember the others.
 
     Args:
-        bench: Knows the event ids seen so far.
+        bench: Reads and writes parts.
+        seen: The event ids seen so far.
         parts: As the worker wrote them.
         unwanted: Numbers of inputs whose quarantine is not wanted.
         folder: Where parts are written anew that hold such a record.
@@ -157,13 +161,12 @@ def without_copies(
     gone: Counter[int] = Counter()
     if parts.get("events"):
         rows = f"read_parquet([{', '.join(map(quoted_glob, parts['events']))}], hive_partitioning=false)"
-        bench.hold("own", f"SELECT event_id, {INPUT_NO}, row_number() OVER () AS record_no FROM {rows}")  # noqa: S608 - names of our own
-        bench.hold("claims", "SELECT event_id, record_no FROM own")
-        bench.claim()
-        bench.hold("copies", f"SELECT event_id, {INPUT_NO} FROM own ANTI JOIN fresh USING (record_no)")  # noqa: S608 - names of our own
-        counted = bench.fetch(f"SELECT {INPUT_NO} AS no, count(*) AS n FROM copies GROUP BY {INPUT_NO}")  # noqa: S608 - names of our own
-        gone.update(dict(zip(counted["no"].to_pylist(), counted["n"].to_pylist(), strict=True)))
-        bench.drop("own", "fresh")
+        own = bench.fetch(f"SELECT event_id, {KEY_TEXT} AS key_text, {INPUT_NO} FROM {rows}").combine_chunks()  # noqa: S608 - names of our own
+        is_copy = np.ones(len(own), bool)
+        is_copy[seen.claim(own["key_text"].combine_chunks(), np.arange(len(own)))] = False
+        copies = own.filter(pa.array(is_copy))
+        gone.update(copies[INPUT_NO].to_pylist())
+        bench.hold("copies", copies)
     left: dict[str, list[Path]] = {}
     for name, paths in parts.items():
         if name == "quarantine":

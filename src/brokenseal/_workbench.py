@@ -34,16 +34,11 @@ def quoted_glob(path: Path) -> str:
 
 
 _ROWS_AT_ONCE = 1 << 14
-
-# A GUID is its own key. Any other id is cut to 128 bits of its SHA-256, so that no text can be made to collide.
-_KEY = (
-    "coalesce(CASE WHEN CAST(try_cast(event_id AS UUID) AS VARCHAR) = event_id THEN try_cast(event_id AS UUID) END, "
-    "CAST(sha256(event_id)[1:32] AS UUID))"
-)
+_BLOCK_ROWS = 1 << 17
 
 
 class Workbench:
-    """The engine as ingest uses it: typed reading of JSON text, event ids seen so far, Parquet parts.
+    """The engine as ingest uses it: typed reading of JSON text, held tables, Parquet parts.
 
     Expressions over unbound tables (`ibis.table`) refer to held tables and views by name. They are compiled once
     (`compile_query`) and carried out for every segment, because compiling takes longer than many a query.
@@ -66,7 +61,6 @@ class Workbench:
         self._running = running
         self._rows = rows
         self._temp = "TEMP " if own else ""
-        self._seen_in: Callable[[], ir.Table] | None = None
         if rows is not None:
             engine.register("raw", rows)
 
@@ -132,6 +126,14 @@ class Workbench:
             kind = pa.dictionary(pa.int32(), pa.string())
             yield name, pa.chunked_array([block[index] for block in blocks], kind).unify_dictionaries()
 
+    def not_json(self, lines: pa.Array) -> np.ndarray:
+        """Index of each text, in ascending order, that the engine's parser does not take; no text need be UTF-8."""
+        self._engine.register("given", pa.table({"no": np.arange(len(lines)), "line": lines}))
+        found = self.fetch("SELECT no FROM given WHERE NOT json_valid(line) ORDER BY no")
+        self._engine.unregister("given")
+        numbers: np.ndarray = found["no"].to_numpy()
+        return numbers
+
     def forget_rows(self) -> None:
         """Let go of the rows of `raw`."""
         if self._rows is not None:
@@ -184,6 +186,11 @@ class Workbench:
         with self._running():
             return self._engine.sql(query).to_arrow_table()
 
+    def blocks(self, query: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, some at a time; nothing else may be asked meanwhile."""
+        with self._running():
+            yield from self._engine.sql(query).to_arrow_reader(_BLOCK_ROWS)
+
     def _do(self, statement: str) -> None:
         with self._running():
             self._engine.execute(statement)
@@ -227,35 +234,6 @@ class Workbench:
         """Let go of the connection, and of what it alone can see."""
         self.forget_rows()
         self._engine.close()
-
-    def know_seen(self, events: Callable[[], ir.Table]) -> None:
-        """Remember the event ids of committed rows, 16 bytes each; they are read when the first record asks."""
-        self._seen_in = events
-
-    def know_nothing(self) -> None:
-        """Begin without any event id."""
-        self.hold("seen", "SELECT CAST(NULL AS UUID) AS key WHERE false")
-
-    def claim(self) -> int:
-        """Settle which of the records in the held table `claims` are the first of their event id, and remember them.
-
-        `claims` has `event_id` and `record_no`, in any order. The held table `fresh` then has the `record_no` of
-        the records that are new: of each id not seen before, the lowest.
-
-        Returns: How many are new.
-        """
-        if self._seen_in is not None:
-            query = compile_query(self._seen_in().select("event_id"))
-            self.hold("seen", f"SELECT DISTINCT {_KEY} AS key FROM ({query})")  # noqa: S608 - names and numbers of our own
-            self._seen_in = None
-        self.hold(
-            "fresh",
-            f"SELECT * FROM (SELECT key, min(record_no) AS record_no FROM "  # noqa: S608 - names and numbers of our own
-            f"(SELECT {_KEY} AS key, record_no FROM claims) GROUP BY key) ANTI JOIN seen USING (key)",
-        )
-        self._do("INSERT INTO seen SELECT key FROM fresh")
-        self.drop("claims")
-        return self.count("fresh")
 
 
 def compile_query(content: ir.Table) -> str:

@@ -110,7 +110,7 @@ class _Column:
             detector_id=detector_id,
             state=_STATES[0] if fired else _STATES[1] if code == _QUIET else _STATES[2],
             bin=self.bins[code - 1] if known else None,
-            reason=self.reasons[self.reason_of[position]] if code == NOT_ASSESSED else None,
+            reason=self.reasons[self.reason_of[position]] if self.reason_of[position] >= 0 else None,
             f0_upper=float(self.f0_upper[position]) if known else None,
             n_reference=int(self.n_reference[position]) if known else 0,
             basis=("tenant" if self.own[position] else "calibration") if known else "none",
@@ -189,8 +189,8 @@ def _read(detector_id: str, rows: pa.Table, ids: pa.StringArray, places: _Places
     codes = np.zeros(count, dtype=np.int64)
     codes[at[is_lost]] = NOT_ASSESSED
     codes[at[is_fired]] = known[found[is_fired]]
-    # The last name is for marks without one.
-    reason_of = np.full(count, len(reason_names), dtype=np.int64)
+    # The last name is for marks without one; a door that nobody marked was not asked about, and has no reason.
+    reason_of = np.full(count, -1, dtype=np.int64)
     reason_of[at[is_lost]] = np.where(why[is_lost] < 0, len(reason_names), why[is_lost])
     bounds, references = np.full(count, np.nan), np.zeros(count, dtype=np.int64)
     ppb = rows.column("f0_upper_ppb").cast("float64").to_numpy()

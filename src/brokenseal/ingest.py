@@ -19,7 +19,9 @@ from brokenseal import _ingest_plan, ledger
 from brokenseal._ingest_batch import BatchWriter
 from brokenseal._ingest_lanes import Lanes
 from brokenseal._ingest_reading import HELD, BatchReader, Known, Read, lanes_of, weights_of
+from brokenseal._ingest_seen import KEY_TEXT, SeenIds
 from brokenseal._ingest_units import Unit, UnitRead, is_for_workers, read_on_workers, without_copies
+from brokenseal._workbench import compile_query
 from brokenseal.errors import ContainerRefused, NothingReadable
 from brokenseal.evidence import check_ledger, evidence_path
 from brokenseal.input_alarms import alarm_codes
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from brokenseal._ingest_plan import Planned
     from brokenseal.model import Watcher
@@ -128,7 +132,7 @@ class _Run:
         self._said = {row["path"]: row for row in rows}
         self._files: list[InputFile] = []
         self._bench = store.workbench()
-        self._bench.know_seen(lambda: store.tables()["events"])
+        self._seen = SeenIds(self._committed)
         self._lanes = Lanes(self._bench, lanes_of(settings))
         self._reader = BatchReader(
             settings=settings,
@@ -144,6 +148,12 @@ class _Run:
         """End what works beside this thread."""
         self._lanes.close()
 
+    def _committed(self) -> Iterator[pa.Array]:
+        """Key texts of all event ids of the store."""
+        events = compile_query(self._store.tables()["events"].select("event_id"))
+        for block in self._bench.blocks(f"SELECT {KEY_TEXT} AS key_text FROM ({events})"):  # noqa: S608 - text of our own
+            yield block["key_text"]
+
     def pass_over(self, planned: Sequence[Planned]) -> None:
         """Count inputs that the ledger names with these bytes as the last of this path: they add nothing to it."""
         for each in planned:
@@ -156,7 +166,7 @@ class _Run:
     def take_here(self, batch: Sequence[Planned]) -> None:
         """Read the inputs of a batch in this process, and commit it."""
         folder = self._store.scratch()
-        writer = BatchWriter(self._bench, folder)
+        writer = BatchWriter(self._bench, folder, self._seen)
         reads = self._reader.read(enumerate(batch, start=self._next_seq()), writer)
         self._keep(reads, writer.close())
         shutil.rmtree(folder, ignore_errors=True)
@@ -183,7 +193,7 @@ class _Run:
         reads = [self._reader.settled(each) for each in found.reads]
         self._reader.one_by_one += found.one_by_one
         again = [each.tally.input_no for each in reads if each.outcome == "unchanged"]
-        gone, parts = without_copies(self._bench, found.parts, again, folder)
+        gone, parts = without_copies(self._bench, self._seen, found.parts, again, folder)
         for each in reads:
             if each.outcome == "ingested":
                 each.tally.kept -= gone[each.tally.input_no]
