@@ -183,13 +183,17 @@ def record(number: int, **changes) -> dict:
 
 
 def cut(number: int) -> str:
-    return json.dumps(record(number))[: 40 + number]
+    """Without blanks at its end, which the one way records and the other does not."""
+    return json.dumps(record(number))[: 40 + number].rstrip()
 
 
 # Lines that hold one record at most: of several, the fast way gives all the number of their line.
 HOLES = {
     "cut": cut,
+    "cut at a comma": lambda number: json.dumps(record(number)).partition('"UserId"')[0].rstrip(),
     "no json": lambda number: f"-- {number} --",
+    "a row": lambda number: f"{number},ada@contoso.example",
+    "text": lambda number: f'"{number}"',
     "a lone surrogate": lambda number: json.dumps(record(number, UserAgent="a\ud800b")),
     "a list that is text": lambda number: json.dumps(record(number, Folders="[]")),
     "a list that is an object": lambda number: json.dumps(record(number, OperationProperties={"Name": "x"})),

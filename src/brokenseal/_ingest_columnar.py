@@ -16,7 +16,6 @@ refused then is searched by halves.
 from __future__ import annotations
 
 import datetime as dt
-import io
 from collections import deque
 from itertools import cycle
 from typing import TYPE_CHECKING, Final
@@ -274,7 +273,7 @@ class ColumnarReader:
             value = None
         if isinstance(value, dict):
             return (FramedRecord(record_no=1, text=line.decode().strip(), value=value),)
-        return framing.frame(io.BytesIO(line), self._settings)
+        return framing.frame_line(line, self._settings)
 
 
 def _flattened(segment: Segment) -> list[int]:

@@ -177,6 +177,14 @@ def frame(stream: BinaryIO, settings: Settings) -> Framed:
     return Framed(whole, encoding="binary" if is_binary(first) else encoding, framing="none", limit=limit)
 
 
+def frame_line(line: bytes, settings: Settings) -> Framed:
+    """The records of one line of an input that holds an object on each; `line` is UTF-8 as far as it is text.
+
+    By itself a line may look like something else, of which another part would be its text.
+    """
+    return Framed(iter((line,)), encoding="utf-8", framing="json_lines", limit=settings.record_limit_bytes)
+
+
 def _has_object_lines(start: bytes, *, is_whole: bool) -> bool:
     """Whether half of the first lines are JSON objects by themselves, beginning in the first column.
 
