@@ -5,12 +5,19 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
-from brokenseal.reports import _escape
+from brokenseal.reports import _cells, _escape
 from reports.documents import HOSTILE
 
 ANY_TEXT = st.text(alphabet=st.characters(), max_size=60) | st.sampled_from(HOSTILE)
 DIRECTION = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@given(st.lists(ANY_TEXT | ANY_TEXT.map(Markup) | st.integers() | st.none(), min_size=2, max_size=2))
+def test_markup_is_filled_as_its_own_format_fills_it(values):
+    template = '<b title="{}">{{}} {}</b>'
+    assert _cells.filled(template, *values) == Markup(template).format(*values)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Values as HTML: every text goes through `visible` and the escaping of `Markup.format`; nothing else makes markup."""
+"""Values as HTML: every text goes through `visible` and `filled`, which escapes; nothing else makes markup."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from brokenseal.model import Severity
 from brokenseal.reports import _words
@@ -15,6 +15,7 @@ from brokenseal.wording import Phrase, format_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import LiteralString
 
     from brokenseal.reports._columns import Cell, Column
 
@@ -26,17 +27,20 @@ _NUMERIC = frozenset(("number", "share", "severity", "cases"))
 _BARS = {"critical": 4, "high": 3, "medium": 2, "low": 1}
 
 
+def filled(template: LiteralString, *values: object) -> Markup:
+    """Markup with every value escaped that is none itself; what `Markup.format` gives, in half of the time."""
+    return Markup(template.format(*[escape(value) for value in values]))  # noqa: S704 - the template is the code's own
+
+
 def shown(text: str) -> Markup:
     """Log text, isolated so that its direction does not touch what stands beside it."""
-    return Markup("<bdi>{}</bdi>").format(short(text, TEXT_LIMIT))
+    return filled("<bdi>{}</bdi>", short(text, TEXT_LIMIT))
 
 
 def sentence(said: Phrase, lang: str) -> Markup:
     """A phrase; the values in it stand out and are isolated."""
     parts = [
-        Markup('<bdi class="v">{}</bdi>').format(short(text, TEXT_LIMIT))
-        if kind != "words"
-        else Markup("{}").format(text)
+        filled('<bdi class="v">{}</bdi>', short(text, TEXT_LIMIT)) if kind != "words" else filled("{}", text)
         for text, kind in _words.pieces(said, lang)
     ]
     return Markup("").join(parts)
@@ -47,8 +51,11 @@ def moment(at: dt.datetime | None) -> Markup:
     if at is None:
         return _NOTHING
     utc = at.astimezone(dt.UTC)
-    return Markup('<time datetime="{}"><span>{}</span> <span>{}</span></time>').format(
-        f"{utc:%Y-%m-%dT%H:%M:%SZ}", f"{utc:%Y-%m-%d}", f"{utc:%H:%M:%S}"
+    return filled(
+        '<time datetime="{}"><span>{}</span> <span>{}</span></time>',
+        f"{utc:%Y-%m-%dT%H:%M:%SZ}",
+        f"{utc:%Y-%m-%d}",
+        f"{utc:%H:%M:%S}",
     )
 
 
@@ -56,13 +63,20 @@ def severity(code: str, lang: str) -> Markup:
     """Severity as bars and a word: four bars for critical, one for low."""
     level = _BARS.get(code, 0)
     bars = Markup("").join(
-        Markup('<rect class="{}" x="{}" y="{}" width="3" height="{}"/>').format(
-            "on" if bar < level else "off", 1 + bar * 4, 9 - 2 * bar, 3 + 2 * bar
+        filled(
+            '<rect class="{}" x="{}" y="{}" width="3" height="{}"/>',
+            "on" if bar < level else "off",
+            1 + bar * 4,
+            9 - 2 * bar,
+            3 + 2 * bar,
         )
         for bar in range(4)
     )
-    return Markup('<span class="sev sev-{}"><svg viewBox="0 0 17 13" aria-hidden="true">{}</svg>{}</span>').format(
-        code if code in _BARS else "low", bars, visible(_words.word(_words.SEVERITY, code, lang))
+    return filled(
+        '<span class="sev sev-{}"><svg viewBox="0 0 17 13" aria-hidden="true">{}</svg>{}</span>',
+        code if code in _BARS else "low",
+        bars,
+        visible(_words.word(_words.SEVERITY, code, lang)),
     )
 
 
@@ -84,8 +98,8 @@ class Cells:
     def cell(self, column: Column, value: Cell) -> Markup:
         """One `<td>` with its sort key where that differs from its text."""
         key = self._sort_key(column, value)
-        attribute = Markup("") if key is None else Markup(' data-v="{}"').format(key)
-        return Markup('<td class="c-{}"{}>{}</td>').format(column.kind, attribute, self._content(column, value))
+        attribute = Markup("") if key is None else filled(' data-v="{}"', key)
+        return filled('<td class="c-{}"{}>{}</td>', column.kind, attribute, self._content(column, value))
 
     @staticmethod
     def numeric(column: Column) -> bool:
@@ -112,15 +126,13 @@ class Cells:
             return self._several(column, value)
         if isinstance(value, str):
             return self._text(column, value)
-        return Markup("{}").format(
-            _share(value, self.lang) if column.kind == "share" else format_value(value, self.lang)
-        )
+        return filled("{}", _share(value, self.lang) if column.kind == "share" else format_value(value, self.lang))
 
     def _text(self, column: Column, value: str) -> Markup:
         if column.kind == "severity":
             return severity(value, self.lang)
         if column.kind == "finding" and value in self.findings:
-            return Markup('<a href="#{}"><code>{}</code></a>').format(anchor("finding", value), value[:8])
+            return filled('<a href="#{}"><code>{}</code></a>', anchor("finding", value), value[:8])
         return shown(value)
 
     def _several(self, column: Column, values: tuple[str, ...]) -> Markup:
@@ -128,36 +140,32 @@ class Cells:
             return self.records(values)
         if column.kind == "cases":
             return Markup(", ").join(self.case(value) for value in values)
-        lines = [Markup("<li>{}</li>").format(shown(value)) for value in values[:TEXTS_SHOWN]]
+        lines = [filled("<li>{}</li>", shown(value)) for value in values[:TEXTS_SHOWN]]
         if len(values) > TEXTS_SHOWN:
-            lines.append(
-                Markup('<li class="quiet">+{}</li>').format(format_value(len(values) - TEXTS_SHOWN, self.lang))
-            )
-        return Markup("<ul>{}</ul>").format(Markup("").join(lines))
+            lines.append(filled('<li class="quiet">+{}</li>', format_value(len(values) - TEXTS_SHOWN, self.lang)))
+        return filled("<ul>{}</ul>", Markup("").join(lines))
 
     def case(self, case_id: str) -> Markup:
         """A case by its number, linked."""
         number = self.case_numbers.get(case_id)
         if number is None:
             return shown(case_id)
-        return Markup('<a href="#{}" title="{}">{}</a>').format(anchor("c", case_id), case_id, number)
+        return filled('<a href="#{}" title="{}">{}</a>', anchor("c", case_id), case_id, number)
 
     def record(self, event_id: str) -> Markup:
         """A record's id in short, linked where the record stands in the page."""
         begin = _short_id(short(event_id, 200))
         if event_id in self.embedded:
-            return Markup('<a href="#{}" title="{}">{}</a>').format(
-                anchor("rec", event_id), short(event_id, 200), begin
-            )
-        return Markup('<span title="{}">{}</span>').format(short(event_id, 200), begin)
+            return filled('<a href="#{}" title="{}">{}</a>', anchor("rec", event_id), short(event_id, 200), begin)
+        return filled('<span title="{}">{}</span>', short(event_id, 200), begin)
 
     def records(self, event_ids: tuple[str, ...]) -> Markup:
         """The first few records, and how many more there are."""
-        lines = [Markup("<li>{}</li>").format(self.record(event_id)) for event_id in event_ids[:RECORDS_SHOWN]]
+        lines = [filled("<li>{}</li>", self.record(event_id)) for event_id in event_ids[:RECORDS_SHOWN]]
         if len(event_ids) > RECORDS_SHOWN:
             more = format_value(len(event_ids) - RECORDS_SHOWN, self.lang)
-            lines.append(Markup('<li class="quiet">+{}</li>').format(more))
-        return Markup("<ul>{}</ul>").format(Markup("").join(lines))
+            lines.append(filled('<li class="quiet">+{}</li>', more))
+        return filled("<ul>{}</ul>", Markup("").join(lines))
 
 
 def _short_id(event_id: str) -> str:
