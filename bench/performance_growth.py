@@ -187,16 +187,14 @@ def _dominating(sizes: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def projection(lines: Sequence[Mapping[str, Any]], spark: Sequence[Mapping[str, Any]]) -> list[str]:
     """Figures for sizes that were not measured, each with its arithmetic."""
-    sizes = of_series(lines, "tenant") or of_series(lines, "tenants")
+    series = max(SERIES, key=lambda name: max((each["records"] for each in of_series(lines, name)), default=0))
+    sizes = of_series(lines, series)
     fits = {figure.name: fitted(sizes, figure.of) for figure in (INGEST, DOCUMENT, STORE, DOCUMENT_PEAK)}
     if len(sizes) < FEWEST_SIZES or sizes[-1]["records"] < FEWEST_RECORDS or any(fit is None for fit in fits.values()):
         # Below, what a run costs at any size hides how it grows: exponents come out far too small.
         return [text("no projection", sizes=FEWEST_SIZES, records=FEWEST_RECORDS)] if sizes else []
     largest = sizes[-1]["records"]
-    out = [
-        text("projection", series=SERIES["tenant"], largest=largest),
-        "",
-    ]
+    out = [text("projection", series=SERIES[series], largest=largest), ""]
     units = {INGEST.name: "CPU s", DOCUMENT.name: "CPU s", STORE.name: "MB", DOCUMENT_PEAK.name: "MiB"}
     out += [f"- {name}: `{fit.factor:.3g} · R ^ {fit.exponent:.3f}` {units[name]}" for name, fit in fits.items() if fit]
     out += [

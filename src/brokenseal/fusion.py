@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from brokenseal.calibration import DEPENDENCE, SMALLEST_SHARE, Calibration, Group, lower_share, upper_share
+from brokenseal.numbering import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,9 +144,9 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
     """
     ids = units.column("unit").combine_chunks()
     places = _Places(
-        tenant=_codes(units.column("tenant_id"))[0],
-        mailbox=_codes(units.column("mailbox_key"))[0],
-        network=_codes(units.column("network"))[0],
+        tenant=numbered(units.column("tenant_id"))[0],
+        mailbox=numbered(units.column("mailbox_key"))[0],
+        network=numbered(units.column("network"))[0],
         is_door=units.column("is_door").to_numpy().astype(bool),
     )
     total = calibration.overall
@@ -166,13 +167,6 @@ def weigh(units: pa.Table, marks: Mapping[str, pa.Table], calibration: Calibrati
     return Weighed(units=tuple(ids.to_pylist()), log10_e=log_e / math.log(10), columns=columns)
 
 
-def _codes(texts: pa.ChunkedArray) -> tuple[Codes, list[str]]:
-    """Equal texts as equal numbers, null as -1; and the text of each number."""
-    # What was made in the engine may be in the form of numbers and list already, with lists that differ by chunk.
-    whole = texts.cast("string").combine_chunks().dictionary_encode()
-    return whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), whole.dictionary.to_pylist()
-
-
 def _read(detector_id: str, rows: pa.Table, ids: pa.StringArray, places: _Places, calibration: Calibration) -> _Column:
     """One detector's marks as codes: what it says, before anything is compared."""
     bins = calibration.bins_of(detector_id)
@@ -180,9 +174,9 @@ def _read(detector_id: str, rows: pa.Table, ids: pa.StringArray, places: _Places
     placed = _codes_in(rows.column("unit"), ids)
     rows, at = rows.filter(pa.array(placed >= 0)), placed[placed >= 0]
     _refuse_repeats(detector_id, at, ids)
-    states, state_names = _codes(rows.column("state"))
-    found, bin_names = _codes(rows.column("bin"))
-    why, reason_names = _codes(rows.column("reason"))
+    states, state_names = numbered(rows.column("state"))
+    found, bin_names = numbered(rows.column("bin"))
+    why, reason_names = numbered(rows.column("reason"))
     code_of = {name: number for number, name in enumerate(bins, start=1)}
     known = np.array([*(code_of.get(name, UNKNOWN_BIN) for name in bin_names), UNKNOWN_BIN], dtype=np.int64)
     is_lost, is_fired = (states == _number(state_names, name) for name in ("not_assessable", "fired"))

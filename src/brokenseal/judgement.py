@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 
 from brokenseal.clusters import ONCE, clusters_of, members, visits
 from brokenseal.fusion import Weighed, weigh
+from brokenseal.numbering import numbered
 from brokenseal.schema import MARK
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def judge(
     is_door = units.column("is_door").to_numpy().astype(bool)
     weeks = _weeks(listed)
     mailbox_weeks = weeks * max(pc.count_distinct(listed.column("mailbox_key"), mode="all").as_py(), 1)
-    bounds = _bounds(_numbers(units.column("mailbox_key")), is_door, weeks, budget)
+    bounds = _bounds(numbered(units.column("mailbox_key"))[0], is_door, weeks, budget)
     thresholds = _thresholds(bounds, is_door, calibration.tails)
     nobody = np.zeros(len(is_door), dtype=np.int64)
     typical = _thresholds(_bounds(nobody, is_door, mailbox_weeks, budget), is_door, calibration.tails)
@@ -317,12 +318,6 @@ def _weeks(clusters_: pa.Table) -> float:
     first = pc.min(clusters_.column("first_at")).as_py()
     last = pc.max(clusters_.column("last_at")).as_py()
     return max(float((last - first).total_seconds()) / _WEEK_S, _SHORTEST_WEEKS)
-
-
-def _numbers(texts: pa.ChunkedArray) -> Codes:
-    """Equal texts, and nulls, as equal numbers from 0 on."""
-    found = texts.combine_chunks().dictionary_encode(null_encoding="encode").indices
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _bounds(places: Codes, is_door: Flags, weeks: float, budget: float) -> Floats:

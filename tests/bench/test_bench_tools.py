@@ -175,6 +175,20 @@ def test_nothing_is_carried_further_from_small_sizes_or_from_two():
         assert "core-hours" not in page
 
 
+def test_what_is_carried_further_is_the_series_that_went_furthest_and_is_named():
+    sizes = {"tenant": (1_000_000, 3_000_000), "tenants": (1_000_000, 3_000_000, 10_000_000)}
+    lines = [
+        line("growth", f"{series}/{size}", "full", figures(size, size / 1e5))
+        for series, of in sizes.items()
+        for size in of
+    ]
+    page = performance_page.page(lines, NOTES)
+
+    assert (
+        f"the fits above (series “{performance_growth.SERIES['tenants']}”) beyond the largest size,\n10,000,000" in page
+    )
+
+
 def test_a_size_that_failed_is_shown_as_failed():
     failed = {**figures(9_900_000, 1.0), "failures": [
         {"memory_limit_mb": 1024, "cpu_s": 300.0, "peak_mib": 1900.0, "failed": "OutOfMemoryException: no room"}

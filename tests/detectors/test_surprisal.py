@@ -163,9 +163,8 @@ def test_marks_of_first_visits_of_a_day_are_those_of_every_visit(visits):
         else (one.unit, "fired", bin_of(one), None)
         for one in surprises(rows)
     ]
-    names = ("unit", "tenant_id", "mailbox_key", "app", "network", "agent", "at_us", "is_vouched")
     kinds = [*[pa.string()] * 6, pa.int64(), pa.bool_()]
-    columns = {name: pa.array([one[place] for one in rows], kinds[place]) for place, name in enumerate(names)}
+    columns = {name: pa.array([one[place] for one in rows], kinds[place]) for place, name in enumerate(Seen._fields)}
 
     marks = stranger_client.marks_of(pa.table(columns)).to_pylist()
 

@@ -21,6 +21,7 @@ from brokenseal.clusters import clusters_of, with_network
 from brokenseal.detectors._hits import DAY_S, as_hits, fired_reads
 from brokenseal.detectors._surprisal import DAY_US, Seen, Surprise, surprises
 from brokenseal.model import Detector, Limit, Severity, Variant
+from brokenseal.numbering import numbered, numbered_rows
 from brokenseal.schema import MARK
 from brokenseal.wording import phrase
 
@@ -109,19 +110,25 @@ def _vouchers(tables: Tables) -> ir.Table:
 
 
 def _judged_columns(tables: Tables) -> pa.Table:
-    """`judged_rows` in the order of time, with `at_us` (int64, microseconds since 1970) in place of `first_at`."""
+    """`judged_rows` in the order of time, in columns named and typed as the fields of `Seen`."""
     rows = judged_rows(tables)
-    found = rows.mutate(at_us=rows.first_at.cast("timestamp('UTC', 6)")).drop("first_at").to_pyarrow()
+    found = rows.select(
+        "unit",
+        "app",
+        "network",
+        "agent",
+        "is_vouched",
+        tenant=rows.tenant_id.fill_null(""),
+        mailbox=rows.mailbox_key,
+        at_us=rows.first_at.cast("timestamp('UTC', 6)"),
+    ).to_pyarrow()
     at_us = found.column("at_us").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
-    found = found.set_column(found.schema.get_field_index("at_us"), "at_us", at_us)
+    found = found.set_column(found.schema.get_field_index("at_us"), "at_us", at_us).select(Seen._fields)
     return found.sort_by([("at_us", "ascending"), ("unit", "ascending")])
 
 
 def _seen(columns: pa.Table) -> Iterator[Seen]:
-    values = [columns.column(name).to_pylist() for name in Seen._fields[:1]]
-    values.append(columns.column("tenant_id").fill_null("").to_pylist())
-    values += [columns.column(name).to_pylist() for name in ("mailbox_key", *Seen._fields[3:])]
-    return itertools.starmap(Seen, zip(*values, strict=True))
+    return itertools.starmap(Seen, zip(*(columns.column(name).to_pylist() for name in Seen._fields), strict=True))
 
 
 def judge(tables: Tables) -> list[Surprise]:
@@ -140,15 +147,16 @@ def marks_of(columns: pa.Table) -> pa.Table:
     What follows on the same day teaches nothing, and is judged by when its client first came.
 
     Args:
-        columns: unit, tenant_id, mailbox_key, app, network, agent (strings), at_us (int64), is_vouched (boolean), in
-            the order of at_us, then unit.
+        columns: The fields of `Seen`, in the order of at_us, then unit.
+
+    Returns: Rows of `schema.MARK`.
     """
     at_us = columns.column("at_us").to_numpy()
     days = (at_us - at_us.min(initial=np.iinfo(np.int64).max)) // DAY_US
-    tenants = _numbered(columns.column("tenant_id").fill_null("").combine_chunks())
-    mailboxes = _numbered(tenants, columns.column("mailbox_key").combine_chunks())
-    clients = _numbered(mailboxes, *(columns.column(name).combine_chunks() for name in ("app", "network", "agent")))
-    taught = np.sort(np.unique(_numbered(clients, days), return_index=True)[1])
+    of = {name: numbered(columns.column(name))[0] for name in ("tenant", "mailbox", "app", "network", "agent")}
+    tenants, mailboxes = of["tenant"], numbered_rows(of["tenant"], of["mailbox"])
+    clients = numbered_rows(mailboxes, of["app"], of["network"], of["agent"])
+    taught = np.sort(np.unique(numbered_rows(clients, days), return_index=True)[1])
     first = np.unique(clients, return_index=True)[1]
     nats = np.zeros(len(first))
     for place, one in zip(taught, surprises(_seen(columns.take(taught)), every_visit=False), strict=True):
@@ -173,18 +181,6 @@ def marks_of(columns: pa.Table) -> pa.Table:
     kinds = zip(MARK.names, MARK.arrow_schema().types, strict=True)
     rows = [given.get(name, pa.nulls(len(said), kind)) for name, kind in kinds]
     return pa.table(rows, schema=MARK.arrow_schema())
-
-
-def _numbered(*columns: Codes | pa.Array) -> Codes:
-    """Equal rows as equal numbers, from 0 on."""
-    found = np.zeros(len(columns[0]), dtype=np.int64)
-    for column in columns:
-        codes = column
-        if isinstance(column, pa.Array):
-            codes = column.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False)
-        codes = np.asarray(codes, dtype=np.int64)
-        found = np.unique(found * (codes.max(initial=0) + 1) + codes, return_inverse=True)[1]
-    return found
 
 
 def _days_since_first(at_us: Codes, of: Codes) -> npt.NDArray[np.float64]:
