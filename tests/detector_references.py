@@ -592,9 +592,20 @@ def token_verdicts(rows):
 
 def token_provenance(rows):
     missing = {event_id for event_id, verdict in token_verdicts(rows).items() if verdict[0] == "not_issued"}
+    lost = defaultdict(set)
+    for row, client, *_ in _clients(rows):
+        if row["event_id"] in missing:
+            lost[row.get("tenant_id") or "", row["mailbox_key"], client].add((row["token_id"], row["token_issued_at"]))
+
+    def variant(row, client, is_new):
+        tokens = lost[row.get("tenant_id") or "", row["mailbox_key"], client]
+        times = [at for _, at in tokens]
+        again = "_again" if len({token for token, _ in tokens}) >= 3 and max(times) - min(times) >= DAY else ""
+        return f"not_issued_new_client{again}" if is_new else "not_issued"
+
     return {
         (
-            "not_issued_new_client" if is_new else "not_issued",
+            variant(row, client, is_new),
             f"{row.get('mailbox_upn') or row['mailbox_key']} {client}",
             "read",
             row["event_id"],

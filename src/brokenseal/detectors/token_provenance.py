@@ -14,9 +14,10 @@ import ibis
 import pyarrow as pa
 
 from brokenseal.clusters import READS as CLUSTER_READS
-from brokenseal.clusters import is_known_once, members_of
+from brokenseal.clusters import clusters_of, is_known_once, members_of
 from brokenseal.detectors import _lateness, _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
+from brokenseal.detectors._orphaned_again import TOKENS, orphaned_again
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
 from brokenseal.schema import HIT, MARK
 from brokenseal.wording import phrase
@@ -106,7 +107,7 @@ JUDGED: Final = "judged_tokens"
 
 def parts(tables: Tables) -> dict[str, ir.Table]:
     """What `verdicts`, `mark` and `find` share, by the name under which a runner may hand it to them."""
-    judged = _judged(tables).select("event_id", "token_id", "stratum", "is_issued", "reason")
+    judged = _judged(tables).select("event_id", "token_id", "token_issued_at", "stratum", "is_issued", "reason")
     return {JUDGED: judged, **_lateness.parts(tables)}
 
 
@@ -291,7 +292,12 @@ def find(tables: Tables) -> ir.Table:
     plain = plain.left_join(members, plain.event_id == members.member).rename(unit="member_cluster").drop("member")
     fired = marks.filter(marks.state == "fired").select("unit").distinct()
     plain = plain.anti_join(fired, "unit").select(*HIT.names)
-    return together(_find_marked(marks, tables), plain)
+    hits = together(_find_marked(marks, tables), plain)
+    missing = hits.filter(hits.variant != "not_issued_yet", hits.unit.notnull()).select("unit").distinct()
+    again = orphaned_again(missing, _judged(tables), members_of(tables), clusters_of(tables))
+    hits = hits.left_join(again, hits.unit == again.again_unit)
+    variant = ibis.ifelse(hits.again_unit.notnull(), "not_issued_new_client_again", hits.variant)
+    return hits.mutate(variant=variant).select(*HIT.names)
 
 
 def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
@@ -337,12 +343,22 @@ def _waiting(judged: ir.Table) -> ir.Table:
 def _find_plain(tables: Tables) -> ir.Table:
     missing = verdicts(tables)
     missing = missing.filter(missing.verdict == "not_issued")
-    accesses = first_seen_client.client_accesses(tables).semi_join(missing, "event_id")
+    tokens = _judged(tables).select("event_id", "token_id", "token_issued_at").semi_join(missing, "event_id").distinct()
+    accesses = first_seen_client.client_accesses(tables).inner_join(tokens, "event_id")
     mailbox = ibis.coalesce(accesses.mailbox_upn, accesses.mailbox_key)
+    hand = ["tenant_key", "mailbox_key", "client"]
+    span_s = accesses.token_issued_at.max().delta(accesses.token_issued_at.min(), unit="second")
+    is_again = (accesses.token_id.nunique() >= TOKENS) & (span_s >= DAY_S)
+    accesses = accesses.inner_join(accesses.group_by(hand).aggregate(is_again=is_again), hand)
+    is_new = first_seen_client.is_new(accesses)
     return as_hits(
         accesses,
         group_key=mailbox.concat(" ", accesses.client),
-        variant=ibis.ifelse(first_seen_client.is_new(accesses), "not_issued_new_client", "not_issued"),
+        variant=ibis.cases(
+            (is_new & accesses.is_again, "not_issued_new_client_again"),
+            (is_new, "not_issued_new_client"),
+            else_="not_issued",
+        ),
         role="read",
         about=accesses.effective_app,
     )
@@ -403,14 +419,28 @@ DETECTOR = Detector(
     mark=mark,
     bins=BINS,
     variants={
+        "not_issued_new_client_again": Variant(
+            title=phrase(
+                "Mail of {mailboxes} was read by a new client, on several days, with tokens that were never issued "
+                "({objects})"
+            ),
+            severity=Severity.CRITICAL,
+            attack=("T1606", "T1550.001", "T1114.002"),
+            innocent=phrase(
+                "Sign-ins get lost on their way into the log, one here and one there. Here most tokens of the client "
+                "lack theirs, and they were issued a day or more apart, in hours that the log covers."
+            ),
+            settles=_SETTLES,
+        ),
+        # A lost line of log looks the same, and new telephones lose some too: leads, until more is missing.
         "not_issued_new_client": Variant(
             title=phrase("Mail of {mailboxes} was read by a new client with a token that was never issued ({objects})"),
-            severity=Severity.CRITICAL,
+            severity=Severity.HIGH,
             attack=("T1606", "T1550.001", "T1114.002"),
             innocent=_INNOCENT,
             settles=_SETTLES,
+            is_notice=True,
         ),
-        # Alone it is a lead: a lost line of log looks the same. With a client nobody knows it is an alert.
         "not_issued": Variant(
             title=phrase("Mail of {mailboxes} was read with a token whose sign-in is missing ({objects})"),
             severity=Severity.MEDIUM,
