@@ -17,9 +17,9 @@ from detector_references import (
     password_spray,
     privileged_role,
     suspect_address,
-    token_provenance,
     transport_rule,
 )
+from detector_references_provenance import token_provenance
 from detector_references_sessions import handover_hits, two_hands_by_session
 from detector_references_tokens import impossible
 

@@ -145,7 +145,7 @@ def tokens(world):
                 mailbox_key=world.pick("m1", "m2"),
                 mailbox_upn=world.pick(None, "a@corp.example"),
                 actor_key="a@corp.example",
-                client_ip="9.9.9.9",
+                client_ip=world.pick("9.9.9.9", *(["8.8.8.8"] if issued >= START + dt.timedelta(days=15) else [])),
                 ip_class="public",
                 protocol="owa",
                 effective_app="steady",

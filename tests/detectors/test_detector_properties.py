@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from brokenseal.detectors import token_provenance
 from detector_oracles import REFERENCES
-from detector_references import token_verdicts
+from detector_references_provenance import token_verdicts
 from detector_runner import EXPRESSIONS, Runner, runner_of
 from detector_worlds import world_of
 

@@ -135,3 +135,31 @@ def test_every_reason_is_declared():
         "no_token_id", "opaque_token_id", "background_service", "foreign_tenant", "no_issued_at", "sign_ins_absent",
         "non_interactive_absent", "outside_sign_in_window", "too_recent", "only_failed_sign_in", "low_match_rate",
     }  # fmt: skip
+
+
+def test_who_reads_much_with_made_tokens_does_not_make_the_log_look_incomplete():
+    days = dt.timedelta(days=1)
+    hours = [
+        {
+            "event_id": f"{category[0]}{number}",
+            "category": category,
+            "occurred_at": IAT + number * HOUR,
+            "succeeded": True,
+        }
+        for category in ("interactive", "non_interactive")
+        for number in range(-3, 24 * 18)
+    ]
+    late = {"occurred_at": IAT + 15 * days, "token_issued_at": IAT + 15 * days, "client_ip": "8.8.8.8"}
+    usual = [{**ACCESS, "event_id": f"u{number}", "token_id": f"known{number}"} for number in range(20)]
+    issued = [{**ISSUED[0], "event_id": f"i{number}", "request_id": f"known{number}"} for number in range(20)]
+    made = [{**ACCESS, **late, "event_id": f"f{number}", "token_id": f"made{number}"} for number in range(30)]
+    run = Runner(token_provenance.verdicts, ("mail_accesses", "sign_ins"))
+
+    def said(accesses):
+        rows = run({"mail_accesses": accesses, "sign_ins": [*hours, *issued]})
+        return {row["event_id"]: row["reason"] or row["verdict"] for row in rows}
+
+    assert set(said([*usual, *made]).values()) == {"issued", "not_issued"}
+    # The same from the beginning is how this client comes by its tokens.
+    always = [{**row, "occurred_at": IAT + HOUR, "token_issued_at": IAT} for row in made]
+    assert said([*usual, *always])["f0"] == "low_match_rate"

@@ -24,7 +24,7 @@ from brokenseal.tokens.provenance import Subject, issuances, subject_of
 from brokenseal.tokens.trace import counted, of_records, traced
 from brokenseal.tokens.trace import trace as trace_of
 from brokenseal.tokens.trace_screen import issuance_lines, trace_screen
-from detector_references import token_verdicts
+from detector_references_provenance import token_verdicts
 from detector_runner import Runner
 from support import TABLES, make_tables
 

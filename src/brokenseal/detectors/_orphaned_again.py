@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import ibis
-
 from brokenseal.detectors._hits import DAY_S
+from brokenseal.detectors._new_hands import HAND, MAILBOX, new_hands, with_tenant
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-HISTORY_DAYS: Final = 14
-"""No hand is new in a mailbox that the logs have shown for less."""
 RECENT_DAYS: Final = 14
 """So long a hand is new."""
 TOKENS: Final = 3
 """Fewer are lost now and then: of a class of clients up to a tenth may be, and still count as complete."""
-_MAILBOX: Final = ("tenant", "mailbox_key")
-_HAND: Final = (*_MAILBOX, "app", "network", "agent")
 
 
 def orphaned_again(missing: ir.Table, judged: ir.Table, members: ir.Table, clusters: ir.Table) -> ir.Table:
@@ -39,7 +34,7 @@ def orphaned_again(missing: ir.Table, judged: ir.Table, members: ir.Table, clust
 
     Returns: again_unit (string), each cluster once. Those of one mailbox are taken together, whatever their hand.
     """
-    new = _new_hands(clusters).semi_join(missing, "unit")
+    new = _clusters_of_new_hands(clusters).semi_join(missing, "unit")
     rows = members.select("event_id", unit=members.cluster).semi_join(new, "unit")
     tokens = judged.filter(judged.reason.isnull()).select("event_id", "token_id", "token_issued_at", "is_issued")
     rows = rows.inner_join(tokens, "event_id")
@@ -47,22 +42,18 @@ def orphaned_again(missing: ir.Table, judged: ir.Table, members: ir.Table, clust
         missing=rows.token_id.nunique(where=~rows.is_issued), issued=rows.token_id.nunique(where=rows.is_issued)
     )
     units = counted.filter(counted.missing > counted.issued).inner_join(new, "unit")
-    lost = rows.filter(~rows.is_issued).inner_join(units.select("unit", *_MAILBOX), "unit")
-    places = lost.group_by(_MAILBOX).aggregate(
+    lost = rows.filter(~rows.is_issued).inner_join(units.select("unit", *MAILBOX), "unit")
+    places = lost.group_by(MAILBOX).aggregate(
         tokens=lost.token_id.nunique(), first_at=lost.token_issued_at.min(), last_at=lost.token_issued_at.max()
     )
     is_again = places.last_at.delta(places.first_at, unit="second") >= DAY_S
     places = places.filter(places.tokens >= TOKENS, is_again)
-    return units.semi_join(places, _MAILBOX).select(again_unit="unit")
+    return units.semi_join(places, MAILBOX).select(again_unit="unit")
 
 
-def _new_hands(clusters: ir.Table) -> ir.Table:
+def _clusters_of_new_hands(clusters: ir.Table) -> ir.Table:
     """Clusters of hands that are new in their mailbox: unit, tenant, mailbox_key."""
-    rows = clusters.select(*_HAND[1:], "first_at", unit=clusters.cluster, tenant=clusters.tenant_id.fill_null(""))
-    rows = rows.mutate(
-        mailbox_start=rows.first_at.min().over(ibis.window(group_by=_MAILBOX)),
-        hand_start=rows.first_at.min().over(ibis.window(group_by=_HAND)),
-    )
-    is_new = rows.hand_start.delta(rows.mailbox_start, unit="second") >= HISTORY_DAYS * DAY_S
-    is_recent = rows.first_at.delta(rows.hand_start, unit="second") <= RECENT_DAYS * DAY_S
-    return rows.filter(is_new, is_recent).select("unit", "tenant", "mailbox_key")
+    rows = with_tenant(clusters.select("tenant_id", *HAND[1:], "first_at", unit=clusters.cluster))
+    rows = rows.inner_join(new_hands(clusters, "first_at"), HAND)
+    age_s = rows.first_at.delta(rows.hand_start, unit="second")
+    return rows.filter(age_s <= RECENT_DAYS * DAY_S).select("unit", *MAILBOX)

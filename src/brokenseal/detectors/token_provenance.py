@@ -17,6 +17,7 @@ from brokenseal.clusters import READS as CLUSTER_READS
 from brokenseal.clusters import clusters_of, is_known_once, members_of
 from brokenseal.detectors import _lateness, _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
+from brokenseal.detectors._new_hands import reads_of_new_hands
 from brokenseal.detectors._orphaned_again import TOKENS, orphaned_again
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
 from brokenseal.schema import HIT, MARK
@@ -64,7 +65,8 @@ MARGIN_S = HOUR_S
 SETTLE_S = DAY_S
 """Sign-ins arrive late; the last day of the log is pending."""
 MATCH_PERCENT = 90
-"""Of the tokens of one protocol and client, so many must have their sign-in before a miss means anything."""
+"""Of the tokens of one protocol and client, or of those that no new hand read with, so many must have their sign-in
+before a miss means anything."""
 MATCH_TOKENS = 20
 """Below this many tokens of one protocol and client, a share says nothing."""
 
@@ -82,15 +84,8 @@ def verdicts(tables: Tables) -> ir.Table:
         whatever else the record lacks.
     """
     judged = _judged(tables)
-    tokens = judged.filter(judged.reason.isnull()).select("token_id", "stratum", "is_issued").distinct()
-    rates = tokens.group_by("stratum").aggregate(
-        n_tokens=tokens.token_id.nunique(),
-        n_issued=tokens.token_id.nunique(where=tokens.is_issued),
-    )
-    rates = rates.filter(rates.n_tokens >= MATCH_TOKENS, rates.n_issued * 100 >= rates.n_tokens * MATCH_PERCENT).select(
-        trusted=rates.stratum
-    )
-    judged = judged.left_join(rates, judged.stratum == rates.trusted)
+    trusted = _trusted(tables, judged)
+    judged = judged.left_join(trusted, judged.stratum == trusted.trusted)
     reason = ibis.cases(
         (judged.is_issued, None),
         (judged.reason.notnull(), judged.reason),
@@ -101,14 +96,38 @@ def verdicts(tables: Tables) -> ir.Table:
     return judged.select(event_id=judged.event_id, verdict=verdict, reason=reason)
 
 
+def _trusted(tables: Tables, judged: ir.Table) -> ir.Table:
+    """Protocols and clients of which a miss means something: trusted (string, a stratum).
+
+    It is enough if that holds without what new hands read: whoever makes tokens, and reads much with them, would make
+    the class look incomplete.
+    """
+    given = tables.get(TRUSTED)
+    if given is not None:
+        return given
+    tokens = judged.filter(judged.reason.isnull()).select("event_id", "token_id", "stratum", "is_issued")
+    new = reads_of_new_hands(members_of(tables)).rename(new_read="event_id").distinct()
+    tokens = tokens.left_join(new, tokens.event_id == new.new_read)
+    tokens = tokens.select("token_id", "stratum", "is_issued", is_old=tokens.new_read.isnull()).distinct()
+
+    def is_complete(rows: ir.BooleanValue | None) -> ir.BooleanValue:
+        n_tokens = tokens.token_id.nunique(where=rows)
+        n_issued = tokens.token_id.nunique(where=tokens.is_issued if rows is None else tokens.is_issued & rows)
+        return (n_tokens >= MATCH_TOKENS) & (n_issued * 100 >= n_tokens * MATCH_PERCENT)
+
+    rates = tokens.group_by("stratum").aggregate(is_trusted=is_complete(None) | is_complete(tokens.is_old))
+    return rates.filter(rates.is_trusted).select(trusted=rates.stratum)
+
+
 JUDGED: Final = "judged_tokens"
-"""Name under which a runner may hand over what `parts` gives."""
+TRUSTED: Final = "trusted_strata"
+"""Names under which a runner may hand over what `parts` gives."""
 
 
 def parts(tables: Tables) -> dict[str, ir.Table]:
     """What `verdicts`, `mark` and `find` share, by the name under which a runner may hand it to them."""
     judged = _judged(tables).select("event_id", "token_id", "token_issued_at", "stratum", "is_issued", "reason")
-    return {JUDGED: judged, **_lateness.parts(tables)}
+    return {JUDGED: judged, TRUSTED: _trusted(tables, judged), **_lateness.parts(tables)}
 
 
 def _judged(tables: Tables) -> ir.Table:
