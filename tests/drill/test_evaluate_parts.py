@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brokenseal import judgement
 from brokenseal.baselines import counting
-from brokenseal.calibration import upper_share
+from brokenseal.calibration import Tail, upper_share
 from brokenseal.drill import _evaluate_product as product
 from brokenseal.drill import _evaluate_said as said
 from brokenseal.drill import _evaluate_statistics as statistics
@@ -219,11 +220,31 @@ def test_a_unit_opens_under_a_budget_where_the_judgement_says_so():
     one = _weighed_tenant()
     weights = np.array([6.0, 1.0, 1.0, 4.0])
 
-    margins = weighing.margins(one, weights)
+    margins = weighing.margins(one, weights, {})
 
-    # Three clusters and one door in 100 mailbox-weeks; each kind has half of the budget.
+    # 100 mailbox-weeks of three mailboxes, each with one cluster; one change by somebody else; half of the budget each.
     assert margins[0] == pytest.approx(6.0 - math.log10(3 / 100 * 2))
-    assert margins[3] == pytest.approx(4.0 - math.log10(1 / 100 * 2))
+    assert margins[3] == pytest.approx(4.0 - math.log10(3 / 100 * 2))
+
+
+@pytest.mark.parametrize("kinds", [(), ("clusters",), ("clusters", "doors")])
+@pytest.mark.parametrize("budget", [1e-1, 5e-3, 5e-5, 1e-7])
+def test_margins_are_where_the_thresholds_of_the_judgement_are(kinds, budget):
+    tail = Tail(
+        from_millibans=2500, beyond=50, units=500_000, share_upper_ppb=150_000, step_millibans=240, independent=40,
+        tenants=20,
+    )  # fmt: skip
+    tails = dict.fromkeys(kinds, tail)
+    units = [unit(f"u{number}", mailbox=f"m{number % 7}", is_door=number % 5 == 0) for number in range(600)]
+    one = measured(units=units)
+    weights = np.linspace(-3, 9, 600)
+    is_door = np.array([each["is_door"] for each in units])
+    weeks = one.facts.mailbox_weeks_weighed / 7
+    bounds = judgement._bounds(np.arange(600) % 7, is_door, weeks, budget)
+    opens = weights >= judgement._thresholds(bounds, is_door, tails)
+
+    assert (weighing.margins(one, weights, tails) >= -math.log10(budget)).tolist() == opens.tolist()
+    assert 0 < opens.sum() < 600
 
 
 def test_inflation_is_what_was_measured_over_what_was_promised():

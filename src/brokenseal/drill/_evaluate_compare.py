@@ -108,10 +108,8 @@ def compare(many: Sequence[Measured], calibration: Calibration | None) -> dict[s
 
 
 def _weights_said(measured: Measured, calibration: Calibration) -> Said:
-    shipped = variants_of(())[0]
-    return said.weights_said(
-        measured, margins(measured, weigh_again(measured, calibration, shipped)), -math.log10(_LENIENT)
-    )
+    weights = weigh_again(measured, calibration, variants_of(())[0])
+    return said.weights_said(measured, margins(measured, weights, calibration.tails), -math.log10(_LENIENT))
 
 
 def _threshold(budget: float) -> float:
@@ -218,7 +216,8 @@ def ablations(many: Sequence[Measured], calibration: Calibration) -> list[dict[s
         units = []
         for measured in test:
             weights = weigh_again(measured, calibration, variant)
-            units.append(said.weights_said(measured, margins(measured, weights), _threshold(BUDGETS[-1])))
+            margin = margins(measured, weights, calibration.tails)
+            units.append(said.weights_said(measured, margin, _threshold(BUDGETS[-1])))
         shipped = shipped or units
         rows.append(
             {
@@ -265,7 +264,7 @@ def instances_of(many: Sequence[Measured], calibration: Calibration) -> list[dic
     shipped = variants_of(())[0]
     rows = []
     for measured in many:
-        margin = margins(measured, weigh_again(measured, calibration, shipped))
+        margin = margins(measured, weigh_again(measured, calibration, shipped), calibration.tails)
         numbers = measured.units["instance"].to_pylist()
         best: dict[int, int] = {}
         for place, instance in enumerate(numbers):

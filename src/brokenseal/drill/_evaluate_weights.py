@@ -13,13 +13,15 @@ import pyarrow.compute as pc
 from brokenseal.calibration import HABITUAL, SMALLEST_SHARE, Calibration, merged
 from brokenseal.drill._score_intervals import poisson_interval, poisson_upper
 from brokenseal.fusion import Weighed, weigh
+from brokenseal.numbering import numbered
 from brokenseal.schema import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
+    from brokenseal.calibration import Tail
     from brokenseal.drill._evaluate_facts import Measured
 
     Floats = npt.NDArray[np.float64]
@@ -95,19 +97,36 @@ def _slack(weighed: Weighed, calibration: Calibration) -> Floats:
     return found
 
 
-def margins(measured: Measured, log10_e: Floats) -> Floats:
+def margins(measured: Measured, log10_e: Floats, tails: Mapping[str, Tail]) -> Floats:
     """For each unit minus the decimal logarithm of the budget (false cases a mailbox-week) from which it opens a case.
 
-    As `judgement.judge` sets thresholds: units of a kind a mailbox-week over that kind's share of the budget.
+    As `judgement.judge` sets thresholds: units of a kind that a mailbox has a week, over that kind's share of the
+    budget; or where the measured tail leaves as few, whichever is lower.
+
+    Args:
+        measured: A tenant.
+        log10_e: The weight of each of its units, decimal logarithm.
+        tails: Of the calibration.
     """
-    is_door = measured.units["is_door"].to_numpy(zero_copy_only=False)
-    share = 2 if is_door.any() else 1
-    weeks = measured.facts.mailbox_weeks_weighed
-    found = np.empty(len(log10_e))
-    for kind in (False, True):
-        mine = is_door == kind
-        found[mine] = log10_e[mine] - math.log10(max(int(mine.sum()), 1) / weeks * share)
+    is_door = measured.units["is_door"].to_numpy(zero_copy_only=False).astype(bool)
+    mailboxes = numbered(measured.units["mailbox_key"])[0]
+    weeks = measured.facts.mailbox_weeks_weighed / max(len(np.unique(mailboxes[~is_door])), 1)
+    _, of, counts = np.unique(2 * mailboxes + is_door, return_inverse=True, return_counts=True)
+    reached = log10_e.copy()
+    for name, kind in (("clusters", False), ("doors", True)):
+        if name in tails:
+            mine = is_door == kind
+            reached[mine] = np.maximum(log10_e[mine], _bound_at(log10_e[mine], tails[name]))
+    found: Floats = reached - np.log10(counts / weeks * (2 if is_door.any() else 1))[of]
     return found
+
+
+def _bound_at(log10_e: Floats, tail: Tail) -> Floats:
+    """The highest bound that each weight still reaches where the tail lowers it: the inverse of `Tail.threshold`."""
+    excess = (1000 * log10_e - tail.from_millibans) / tail.step_millibans
+    rarer = tail.independent * np.log1p(np.maximum(excess, 0.0) / tail.independent)
+    bound: Floats = rarer / math.log(10) - math.log10(tail.share_upper_ppb / 1e9)
+    return np.where(excess >= 0, bound, -np.inf)
 
 
 def inflation(many: Sequence[Measured], weights: Sequence[Floats]) -> list[dict[str, Any]]:
