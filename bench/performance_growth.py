@@ -238,7 +238,7 @@ def _on_spark(spark: Sequence[Mapping[str, Any]], fits: Mapping[str, Fit | None]
     hours = tenants * ratio * seconds / 3600
     return [
         text(
-            "projected on spark", records=most["duckdb"]["records"], ratio=ratio, name=name, seconds=seconds,
+            "projected on spark", records=most["duckdb"]["records"], ratio=ratio, target=name, seconds=seconds,
             core_hours=hours, hours=hours / CLUSTER_CORES, cores=CLUSTER_CORES,
         )
     ]  # fmt: skip

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from brokenseal.settings import Settings
 
 
-RECORDS_PER_MAILBOX = 4_400
+RECORDS_PER_MAILBOX = 3_800
 """What a mailbox of the simulated tenant leaves in its 28 days."""
 
 

@@ -189,6 +189,23 @@ def test_what_is_carried_further_is_the_series_that_went_furthest_and_is_named()
     )
 
 
+def test_the_largest_store_that_spark_was_compared_at_carries_its_factor_further():
+    lines = [line("growth", f"tenants/{size}", "full", figures(size, size / 1e5)) for size in (10**6, 3 * 10**6, 10**7)]
+    for records, seconds in ((100_000, 90.0), (900_000, 100.0)):
+        engines = {
+            "duckdb": {"document_s": 10.0, "records": records, "bytes": 1},
+            "spark": {"document_s": seconds, "records": 0, "bytes": 1},
+        }
+        told = {"how": "cluster", "asked": records, "equal": True, "failed": "", "killed_after_s": None}
+        figures_ = {**told, **engines, "cpu_s": 1.0, "peak_mib": 1.0}
+        lines.append(line("spark-equal", f"cluster/{records}", "full", figures_))
+    page = performance_page.page(lines, NOTES)
+
+    assert "| master and two workers | 900,000 | yes | 10.0 | 100.0 | 10.0 |" in page
+    # 1,000 s for 100 M records, ten times that on Spark.
+    assert "a month would take 10.0 · 1,000 s = 2.8 core-hours, 0.0 h on 64 cores" in page
+
+
 def test_a_size_that_failed_is_shown_as_failed():
     failed = {**figures(9_900_000, 1.0), "failures": [
         {"memory_limit_mb": 1024, "cpu_s": 300.0, "peak_mib": 1900.0, "failed": "OutOfMemoryException: no room"}
