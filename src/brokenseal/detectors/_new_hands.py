@@ -1,4 +1,8 @@
-"""Hands that came to a mailbox when it had been read for some time: in doubt, and no measure of what is usual."""
+"""Hands that came to a mailbox when it had been read for some time: in doubt, and no measure of what is usual.
+
+A hand is here what `stranger_client` calls a client: application, network and machine in one mailbox, whatever its
+sessions. How strange it is is not asked.
+"""
 
 from __future__ import annotations
 
