@@ -12,19 +12,63 @@ DAY = dt.timedelta(days=1)
 HOUR = dt.timedelta(hours=1)
 
 
+def _hand(row):
+    """Application, network and machine."""
+    agent = row.get("user_agent")
+    app = f"{row.get('effective_app') or ''}|{row.get('protocol') or 'other'}"
+    return app, row["network"], _family(agent) or _machine(agent) or row.get("client_type") or "other"
+
+
 def _new_hands(rows):
     """Event ids of reads by hands that came to a mailbox 14 days after its first reading, or later."""
     begun, hand_of = {}, {}
     for row in members(rows):
         mailbox = (row.get("tenant_id") or "", row["mailbox_key"])
-        agent = row.get("user_agent")
-        client = row.get("effective_app") or "", row.get("protocol") or "other"
-        machine = _family(agent) or _machine(agent) or row.get("client_type") or "other"
-        hand = (*mailbox, *client, row["network"], machine)
+        hand = (mailbox, *_hand(row))
         hand_of[row["event_id"]] = (mailbox, hand)
         for key in (mailbox, hand):
             begun[key] = min(begun.get(key, row["occurred_at"]), row["occurred_at"])
     return {event_id for event_id, (mailbox, hand) in hand_of.items() if begun[hand] - begun[mailbox] >= 14 * DAY}
+
+
+def _clusters_of_new_hands(rows):
+    """Name to mailbox, time of the first read and all reads."""
+    clusters = defaultdict(list)
+    for row in members(rows):
+        clusters[row["cluster"]].append(row)
+    begun, about = {}, {}
+    for name, own in clusters.items():
+        mailbox, hands = (own[0].get("tenant_id") or "", own[0]["mailbox_key"]), [_hand(row) for row in own]
+        hand = (mailbox, *map(min, zip(*hands, strict=True)))
+        about[name] = (mailbox, hand, min(row["occurred_at"] for row in own))
+        for key in (mailbox, hand):
+            begun[key] = min(begun.get(key, about[name][2]), about[name][2])
+    return {
+        name: (mailbox, first_at, clusters[name])
+        for name, (mailbox, hand, first_at) in about.items()
+        if begun[hand] - begun[mailbox] >= 14 * DAY and first_at - begun[hand] <= 14 * DAY
+    }
+
+
+def _again(rows, missing):
+    """Event id to the first cluster of its mailbox, for reads of new hands that lack their sign-ins again and again."""
+    reasons, places = token_reasons(rows), defaultdict(list)
+    clusters = _clusters_of_new_hands(rows)
+    for name, (mailbox, first_at, every) in clusters.items():
+        own = [row for row in every if reasons[row["event_id"]][1] is None]
+        lost = [row for row in own if not reasons[row["event_id"]][0]]
+        is_asked = missing & {row["event_id"] for row in every}
+        if is_asked and len({row["token_id"] for row in lost}) > len(
+            {row["token_id"] for row in own if row not in lost}
+        ):
+            places[mailbox].append((first_at, name, lost))
+    first_of = {}
+    for found in places.values():
+        times = {row["token_id"]: row["token_issued_at"] for _, _, lost in found for row in lost}
+        if len(times) >= 3 and max(times.values()) - min(times.values()) >= DAY:
+            for _, name, _ in found:
+                first_of.update({row["event_id"]: min(found)[1] for row in clusters[name][2]})
+    return first_of
 
 
 def _is_background(row):
@@ -47,8 +91,8 @@ def _known_tokens(sign_ins):
     return known
 
 
-def token_verdicts(rows):
-    """Event id to (verdict, reason)."""
+def token_reasons(rows):
+    """Event id to whether the token was issued, and the first reason for which a missing sign-in would say nothing."""
     sign_ins = _get(rows, "sign_ins")
     known = _known_tokens(sign_ins)
     times = {
@@ -81,11 +125,17 @@ def token_verdicts(rows):
         )
         return next((reason for reason, holds in doubts if holds()), None)
 
-    judged, new = {}, _new_hands(rows)
+    return {
+        row["event_id"]: (bool(known.get(row.get("token_id"))), reason_of(row)) for row in _get(rows, "mail_accesses")
+    }
+
+
+def token_verdicts(rows):
+    """Event id to (verdict, reason)."""
+    judged, new, reasons = {}, _new_hands(rows), token_reasons(rows)
     strata = defaultdict(lambda: defaultdict(lambda: (set(), set())))
     for row in _get(rows, "mail_accesses"):
-        reason = reason_of(row)
-        issued = bool(known.get(row.get("token_id")))
+        issued, reason = reasons[row["event_id"]]
         stratum = (row.get("protocol") or "", row.get("effective_app") or "")
         judged[row["event_id"]] = (issued, reason, stratum)
         for hands in {"all", "new" if row["event_id"] in new else "old"} if reason is None else ():
@@ -109,24 +159,13 @@ def token_verdicts(rows):
 
 def token_provenance(rows):
     missing = {event_id for event_id, verdict in token_verdicts(rows).items() if verdict[0] == "not_issued"}
-    lost = defaultdict(set)
-    for row, client, *_ in _clients(rows):
-        if row["event_id"] in missing:
-            lost[row.get("tenant_id") or "", row["mailbox_key"], client].add((row["token_id"], row["token_issued_at"]))
+    found = [each for each in _clients(rows) if each[0]["event_id"] in missing]
+    first_of = _again(rows, {row["event_id"] for row, *_ in found})
 
-    def variant(row, client, is_new):
-        tokens = lost[row.get("tenant_id") or "", row["mailbox_key"], client]
-        times = [at for _, at in tokens]
-        again = "_again" if len({token for token, _ in tokens}) >= 3 and max(times) - min(times) >= DAY else ""
-        return f"not_issued_new_client{again}" if is_new else "not_issued"
+    def hit(row, client, is_new):
+        mailbox, first = row.get("mailbox_upn") or row["mailbox_key"], first_of.get(row["event_id"])
+        if first is not None:
+            return "not_issued_new_client_again", f"{first} {mailbox}", "read", row["event_id"]
+        return "not_issued_new_client" if is_new else "not_issued", f"{mailbox} {client}", "read", row["event_id"]
 
-    return {
-        (
-            variant(row, client, is_new),
-            f"{row.get('mailbox_upn') or row['mailbox_key']} {client}",
-            "read",
-            row["event_id"],
-        )
-        for row, client, is_new, _, _ in _clients(rows)
-        if row["event_id"] in missing
-    }
+    return {hit(row, client, is_new) for row, client, is_new, *_ in found}

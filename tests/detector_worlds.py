@@ -125,9 +125,13 @@ def tokens(world):
     ):
         for category in ("interactive", "non_interactive"):
             world.add("sign_ins", occurred_at=at, category=category, succeeded=True)
-    lost = world.pick(0, 1, 1, 2, 3, 5)
-    for number in range(world.pick(15, 22, 30)):
+    lost = world.pick(0, 1, 2, 4, 6)
+    for number in range(world.pick(15, 30, 40)):
         issued = world.pick(*hours)
+        late = [at for at in hours if at >= START + dt.timedelta(days=15)]
+        is_made = number < lost and late and world.generator.random() < 0.8
+        if is_made:
+            issued = world.pick(*late)
         if number >= lost:
             world.add(
                 "sign_ins",
@@ -142,10 +146,10 @@ def tokens(world):
                 "mail_accesses",
                 occurred_at=issued + dt.timedelta(minutes=world.pick(1, 50)),
                 tenant_id="x",
-                mailbox_key=world.pick("m1", "m2"),
+                mailbox_key=world.pick("m1", *([] if is_made else ["m2"])),
                 mailbox_upn=world.pick(None, "a@corp.example"),
                 actor_key="a@corp.example",
-                client_ip=world.pick("9.9.9.9", *(["8.8.8.8"] if issued >= START + dt.timedelta(days=15) else [])),
+                client_ip="8.8.8.8" if is_made else world.pick("9.9.9.9", *(["8.8.8.8"] if issued in late else [])),
                 ip_class="public",
                 protocol="owa",
                 effective_app="steady",

@@ -51,7 +51,7 @@ MEMBERS = {
 
 def tables_of(reads, uses):
     """`members` as a runner hands them over, and the reads among all other events."""
-    events = [{name: row[name] for name in ("occurred_at", "actor_key", "client_ip")} for row in reads]
+    events = [{name: row[name] for name in ("event_id", "occurred_at", "actor_key", "client_ip")} for row in reads]
     members = ibis.memtable(reads, schema=MEMBERS) if reads else ibis.memtable([], schema=MEMBERS)
     return {**EMPTY, "members": members, "events": ibis.memtable(arrow_table("events", [*uses, *events]))}
 
@@ -135,6 +135,20 @@ def test_a_heavy_cluster_is_never_doubtful():
     assert doubtful(reads, [use(day(-30))], certain=["u1"]) == ["e3"]
 
 
+def test_an_intruder_who_reads_several_mailboxes_for_long_makes_no_habit():
+    reads = [
+        read(f"{name}{number}", day(number), by=account, cluster=f"{name}{number}")
+        for name, account in (("a", ALICE), ("b", BOB))
+        for number in (0, 9, 18)
+    ]
+    accounts = (ALICE, BOB)
+    certain = [row["cluster"] for row in reads if row["event_id"] != "b18"]
+
+    assert doubtful(reads, [], accounts=accounts) == ["a0", "a18", "a9", "b0", "b18", "b9"]
+    assert doubtful(reads, [], accounts=accounts, certain=certain) == []
+    assert doubtful(reads, [use(day(-8), by=BOB)], accounts=accounts, certain=certain) == ["b18"]
+
+
 def test_each_case_has_its_own_doubt():
     reads = [read("e1", day(0)), read("e2", day(9))]
     early, late = suspected(reads[:1]), suspected(reads, first_at=day(9))
@@ -146,10 +160,10 @@ def test_no_case_asks_for_nothing():
     assert doubtful_ids(tables_of([], []), []) == ()
 
 
-def reference(reads, uses, one, victims):
+def reference(reads, uses, one, victims, intruders):
     """The rule in plain words, over rows."""
     found = set()
-    every = [*uses, *({**row, "succeeded": None} for row in reads)]
+    every = [*uses, *({**row, "succeeded": None} for row in reads if row["event_id"] not in intruders)]
     mine = [row for row in reads if row["event_id"] in one.access_ids]
     for row in mine:
         if row["cluster"] in one.units_certain or row["ip_class"] != "public" or row["client_ip"] is None:
@@ -215,7 +229,9 @@ def test_doubt_equals_the_plain_rule_in_any_order(reads, uses, parts, victims, o
 
     found = doubtful_ids(shuffled, cases)
 
-    assert [set(each) for each in found] == [reference(reads, uses, one, victims) for one in cases]
+    named = frozenset().union(*(one.access_ids for one in cases))
+    intruders = {row["event_id"] for row in reads if row["event_id"] in named and row["cluster"] == "u3"}
+    assert [set(each) for each in found] == [reference(reads, uses, one, victims, intruders) for one in cases]
 
 
 def test_uses_compile_for_spark():
@@ -259,6 +275,11 @@ class Weighed:
     opened: frozenset = frozenset()
     followed: dict = field(default_factory=dict)
     joined: frozenset = frozenset()
+    ruled: frozenset = frozenset()
+
+    @property
+    def certain(self):
+        return self.opened.union(self.ruled, self.followed)
 
     @property
     def wanted(self):
@@ -286,6 +307,16 @@ def test_what_only_joins_can_be_doubtful_and_what_opens_or_follows_cannot():
     (selection,) = case_selections(tables_of(reads, [use(day(-30))]), [draft], judgement).cases
 
     assert (selection.event_ids, selection.doubtful) == ({"e1", "e3"}, {"e2", "e4"})
+
+
+def test_what_opens_by_rule_is_as_certain_as_what_opens_by_weight():
+    reads = [read(f"e{number}", day(0), cluster=f"u{number}") for number in (1, 2)]
+    draft = Draft("case-1", units=("u1", "u2"))
+    judgement = Weighed(joined=frozenset({"u1", "u2"}), ruled=frozenset({"u1"}))
+
+    (selection,) = case_selections(tables_of(reads, [use(day(-30))]), [draft], judgement).cases
+
+    assert (selection.event_ids, selection.doubtful) == ({"e1"}, {"e2"})
 
 
 def test_without_a_judgement_nothing_is_heavy():

@@ -140,6 +140,16 @@ def test_a_loud_unit_opens_and_what_the_same_client_does_there_later_follows():
     assert found.weight_of("nothing") is None
 
 
+def test_what_opens_by_rule_is_certain_and_what_the_same_client_does_there_later_follows():
+    found = replace(judged(marks(e2="odd")), is_rule=lambda detector, variant: (detector, variant) == ("x", "v"))
+    assert not found.certain
+    ruled = found.ruled_by([finding(units=("e2", "nothing")), replace(finding(units=("e4",)), variant="other")])
+    assert (ruled.opened, ruled.ruled, ruled.followed) == (set(), {"e2"}, {"e3": "e2"})
+    assert ruled.certain == {"e2", "e3"}
+    assert ruled.wanted == found.joined | {"e2", "e3"}
+    assert found.ruled_by([finding(units=("e2",), is_notice=True)]).certain == set()
+
+
 def test_an_odd_unit_may_join_and_what_was_never_weighed_joins_unless_it_is_a_notice():
     found = judged(marks(e4="odd"))
     assert not found.opened

@@ -4,8 +4,8 @@
                                           └▶ doubtful (an address that authorised people use as well)
                ─ cited changes ─▶ rules that sent mail on, rights that leave no record
 
-A read is doubtful where nothing heavy speaks against it and its address is somebody's habit. It may be the
-intruder's, and it may be the victim's own.
+A read is doubtful where its own session cluster opens no case and its address is somebody's habit. It may be the
+intruder's, and it may be the victim's own. What an intruder did, for however long, makes no habit.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Suspected:
 
     Attributes:
         access_ids: Those that are meant.
-        units_certain: Session clusters that are heavy enough to be an intruder's without more.
+        units_certain: Session clusters that are the intruder's without more, by weight or by rule.
         accounts: Folded names of the accounts that the case is about.
         first_at: When the case began.
         cited: Records that its findings cite: what an intruder did makes no habit.
@@ -86,11 +86,11 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
     Args:
         tables: Best with `members` and the parts of `config.open_door` at hand.
         drafts: The cases.
-        judgement: Which session clusters are heavy; None where nothing was weighed: then none is.
+        judgement: Which session clusters open a case; None where nothing was weighed: then none does.
     """
     if not drafts:
         return CaseSelections(cases=(), together=Selection.of_events("", ()))
-    heavy = frozenset[str]() if judgement is None else judgement.opened.union(judgement.followed)
+    certain_units = frozenset[str]() if judgement is None else judgement.certain
     wanted = frozenset[str]() if judgement is None else judgement.wanted
     units = [wanted.intersection(draft.units) for draft in drafts]
     reads = _rows(_reads(tables, {one for draft in drafts for one in draft.access_ids}, set().union(*units)))
@@ -100,7 +100,7 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
     suspected = [
         Suspected(
             access_ids=frozenset(draft.access_ids).union(*(by_unit[unit] for unit in of_draft)),
-            units_certain=heavy.intersection(draft.units),
+            units_certain=certain_units.intersection(draft.units),
             accounts=frozenset(draft.actors),
             first_at=draft.first_at,
             cited=frozenset(item.event_id for finding in draft.findings for item in finding.evidence),
@@ -168,7 +168,7 @@ def doubtful_ids(tables: Tables, suspected: Sequence[Suspected]) -> tuple[frozen
     - or several persons used it for longer than `HABIT`, first to last.
 
     Persons are accounts with an address: an application stands in the logs by its id and by its name, and these two
-    are not several.
+    are not several. Reads of a case that are under a certain unit of it are nobody's habit.
 
     Args:
         tables: Uses `members`, or what it is made of, and `events`.
@@ -190,14 +190,18 @@ def _doubtful(tables: Tables, suspected: Sequence[Suspected], reads: Iterable[Ro
     open_to_doubt: list[list[Row]] = [[] for _ in suspected]
     firsts: list[dict[str, dt.datetime]] = [{} for _ in suspected]
     cases_of: dict[str, list[int]] = defaultdict(list)
+    intruders = set[str]().union(*(one.cited for one in suspected))
     for number, one in enumerate(suspected):
         for event_id in one.access_ids:
             cases_of[event_id].append(number)
     for row in reads:
+        numbers = cases_of.get(row["event_id"], ())
+        if any(row["cluster"] in suspected[number].units_certain for number in numbers):
+            intruders.add(row["event_id"])
         address = row["client_ip"]
         if address is None or row["ip_class"] != "public":
             continue
-        for number in cases_of.get(row["event_id"], ()):
+        for number in numbers:
             first = firsts[number].setdefault(address, row["occurred_at"])
             firsts[number][address] = min(first, row["occurred_at"])
             if row["cluster"] not in suspected[number].units_certain:
@@ -206,7 +210,7 @@ def _doubtful(tables: Tables, suspected: Sequence[Suspected], reads: Iterable[Ro
     if not addresses:
         return tuple(frozenset() for _ in suspected)
     uses: dict[str, list[Row]] = defaultdict(list)
-    for use in _rows(uses_of(tables, addresses, without=frozenset().union(*(one.cited for one in suspected)))):
+    for use in _rows(uses_of(tables, addresses, without=intruders)):
         uses[use["client_ip"]].append(use)
     victims = frozenset[str]().union(*(one.accounts for one in suspected))
     return tuple(

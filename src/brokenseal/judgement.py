@@ -88,6 +88,7 @@ class Judgement:
         strange: Session clusters whose client is strange.
         listed: Every session cluster with its client.
         campaign_of: Unit to the number of the campaign that it is in.
+        ruled: Session clusters of which a finding opened a case by rule.
     """
 
     weighed: Weighed
@@ -106,6 +107,7 @@ class Judgement:
     strange: frozenset[str]
     listed: pa.Table
     campaign_of: Mapping[str, int] = field(default_factory=dict)
+    ruled: frozenset[str] = frozenset()
 
     def weight_of(self, unit: str) -> float | None:
         """Decimal logarithm of the weight of a unit; None for what is none."""
@@ -156,7 +158,7 @@ class Judgement:
         campaigns = {self.campaign_of[unit] for unit in ruling if unit in self.campaign_of}
         linked = (unit for unit, number in self.campaign_of.items() if number in campaigns)
         followed = _followed(self.listed, self.opened.union(ruling), self.strange)
-        return replace(self, joined=self.joined.union(ruling, linked), followed=followed)
+        return replace(self, joined=self.joined.union(ruling, linked), followed=followed, ruled=ruling)
 
     def joined_by(self, campaigns: Sequence[Campaign]) -> Judgement:
         """The same with what shared values say: a heavy campaign opens, and all of one that opened joins."""
@@ -164,6 +166,11 @@ class Judgement:
         joined = self.joined.union(opened, *(each.units for each in campaigns if opened.intersection(each.units)))
         links = {unit: number for number, each in enumerate(campaigns) for unit in each.units}
         return replace(self, opened=opened, joined=joined, campaign_of=links)
+
+    @property
+    def certain(self) -> frozenset[str]:
+        """Units that are a stranger's wherever their case is right: those that open one, and those that follow them."""
+        return self.opened.union(self.ruled, self.followed)
 
     @property
     def wanted(self) -> frozenset[str]:

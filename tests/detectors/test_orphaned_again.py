@@ -51,9 +51,17 @@ def found(clusters, reads):
         pa.Table.from_pylist(rows, MEMBERS),
         pa.Table.from_pylist(clusters, CLUSTERS),
     ]
-    units = orphaned_again(*map(ibis.memtable, tables)).to_pyarrow().column("again_unit").to_pylist()
-    assert len(units) == len(set(units))
-    return set(units)
+    rows = orphaned_again(*map(ibis.memtable, tables)).to_pyarrow().to_pylist()
+    units = {row["again_unit"] for row in rows}
+    assert len(units) == len(rows)
+    place_of = {
+        each["cluster"]: ((each["tenant_id"] or "", each["mailbox_key"]), each["first_at"]) for each in clusters
+    }
+    for row in rows:
+        place = place_of[row["again_unit"]][0]
+        beside = [(place_of[unit][1], unit) for unit in units if place_of[unit][0] == place]
+        assert (row["again_mailbox"], row["first_unit"]) == (place[1], min(beside)[1])
+    return units
 
 
 def plainly(clusters, reads):

@@ -47,7 +47,7 @@ def as_hits(
         about: The column `object` of HIT.
         mailbox: The column `mailbox_upn` of HIT where it is another than the table's own.
         weight: Those of the columns unit, bin, weight_millibans, f0_upper_ppb and n_reference that the detector gives;
-            one finding has one value of each.
+            one unit has one value of each, and a finding about several is given those of the heaviest.
     """
     given: dict[str, ir.Value] = {
         # A record whose subject the log does not name stands for itself.

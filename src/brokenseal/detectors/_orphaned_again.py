@@ -32,7 +32,8 @@ def orphaned_again(missing: ir.Table, judged: ir.Table, members: ir.Table, clust
         members: `clusters.members`.
         clusters: `clusters.clusters`.
 
-    Returns: again_unit (string), each cluster once. Those of one mailbox are taken together, whatever their hand.
+    Returns: again_unit (string), each cluster once; again_mailbox (string, its key); first_unit (string), the earliest
+        of those of the mailbox. They are taken together, whatever their hand.
     """
     new = _clusters_of_new_hands(clusters).semi_join(missing, "unit")
     rows = members.select("event_id", unit=members.cluster).semi_join(new, "unit")
@@ -48,12 +49,16 @@ def orphaned_again(missing: ir.Table, judged: ir.Table, members: ir.Table, clust
     )
     is_again = places.last_at.delta(places.first_at, unit="second") >= DAY_S
     places = places.filter(places.tokens >= TOKENS, is_again)
-    return units.semi_join(places, MAILBOX).select(again_unit="unit")
+    units = units.semi_join(places, MAILBOX)
+    first = units.group_by(MAILBOX).aggregate(first_at=units.first_at.min())
+    earliest = units.semi_join(first, [*MAILBOX, "first_at"])
+    first = earliest.group_by(MAILBOX).aggregate(first_unit=earliest.unit.min())
+    return units.inner_join(first, MAILBOX).select("first_unit", again_unit="unit", again_mailbox="mailbox_key")
 
 
 def _clusters_of_new_hands(clusters: ir.Table) -> ir.Table:
-    """Clusters of hands that are new in their mailbox: unit, tenant, mailbox_key."""
+    """Clusters of hands that are new in their mailbox: unit, tenant, mailbox_key, first_at."""
     rows = with_tenant(clusters.select("tenant_id", *HAND[1:], "first_at", unit=clusters.cluster))
     rows = rows.inner_join(new_hands(clusters, "first_at"), HAND)
     age_s = rows.first_at.delta(rows.hand_start, unit="second")
-    return rows.filter(age_s <= RECENT_DAYS * DAY_S).select("unit", *MAILBOX)
+    return rows.filter(age_s <= RECENT_DAYS * DAY_S).select("unit", *MAILBOX, "first_at")

@@ -18,7 +18,7 @@ from brokenseal.clusters import clusters_of, is_known_once, members_of
 from brokenseal.detectors import _lateness, _orphans, first_seen_client, stranger_client
 from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
 from brokenseal.detectors._new_hands import reads_of_new_hands
-from brokenseal.detectors._orphaned_again import TOKENS, orphaned_again
+from brokenseal.detectors._orphaned_again import orphaned_again
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
 from brokenseal.schema import HIT, MARK
 from brokenseal.wording import phrase
@@ -301,22 +301,26 @@ BINS = {
 def find(tables: Tables) -> ir.Table:
     """Mail accesses whose token was not issued: by session cluster where these were marked, else by mailbox.
 
-    Where a class is too small for a bound, it is enough that nine in ten tokens of the client have their sign-in.
+    Where a class is too small for a bound, it is enough that nine in ten tokens of the client have their sign-in. What
+    `orphaned_again` names is one finding of its mailbox, however many clusters it is.
     """
-    marks = tables.get(f"marks:{ID}")
-    if marks is None:
-        return _find_plain(tables)
     members = members_of(tables).select(member="event_id", member_cluster="cluster").distinct()
-    plain = _find_plain(tables).drop("unit")
-    plain = plain.left_join(members, plain.event_id == members.member).rename(unit="member_cluster").drop("member")
-    fired = marks.filter(marks.state == "fired").select("unit").distinct()
-    plain = plain.anti_join(fired, "unit").select(*HIT.names)
-    hits = together(_find_marked(marks, tables), plain)
+    hits = _find_plain(tables).drop("unit")
+    hits = hits.left_join(members, hits.event_id == members.member).rename(unit="member_cluster").drop("member")
+    marks = tables.get(f"marks:{ID}")
+    if marks is not None:
+        fired = marks.filter(marks.state == "fired").select("unit").distinct()
+        hits = together(_find_marked(marks, tables), hits.anti_join(fired, "unit").select(*HIT.names))
     missing = hits.filter(hits.variant != "not_issued_yet", hits.unit.notnull()).select("unit").distinct()
     again = orphaned_again(missing, _judged(tables), members_of(tables), clusters_of(tables))
     hits = hits.left_join(again, hits.unit == again.again_unit)
-    variant = ibis.ifelse(hits.again_unit.notnull(), "not_issued_new_client_again", hits.variant)
-    return hits.mutate(variant=variant).select(*HIT.names)
+    is_again = hits.again_unit.notnull()
+    mailbox = ibis.coalesce(hits.mailbox_upn, hits.again_mailbox)
+    return hits.mutate(
+        variant=ibis.ifelse(is_again, "not_issued_new_client_again", hits.variant),
+        # The key of the finding of the first cluster, so that a case keeps its id when more is missing.
+        group_key=ibis.ifelse(is_again, hits.first_unit.concat(" ", mailbox), hits.group_key),
+    ).select(*HIT.names)
 
 
 def _find_marked(marks: ir.Table, tables: Tables) -> ir.Table:
@@ -362,22 +366,12 @@ def _waiting(judged: ir.Table) -> ir.Table:
 def _find_plain(tables: Tables) -> ir.Table:
     missing = verdicts(tables)
     missing = missing.filter(missing.verdict == "not_issued")
-    tokens = _judged(tables).select("event_id", "token_id", "token_issued_at").semi_join(missing, "event_id").distinct()
-    accesses = first_seen_client.client_accesses(tables).inner_join(tokens, "event_id")
+    accesses = first_seen_client.client_accesses(tables).semi_join(missing, "event_id")
     mailbox = ibis.coalesce(accesses.mailbox_upn, accesses.mailbox_key)
-    hand = ["tenant_key", "mailbox_key", "client"]
-    span_s = accesses.token_issued_at.max().delta(accesses.token_issued_at.min(), unit="second")
-    is_again = (accesses.token_id.nunique() >= TOKENS) & (span_s >= DAY_S)
-    accesses = accesses.inner_join(accesses.group_by(hand).aggregate(is_again=is_again), hand)
-    is_new = first_seen_client.is_new(accesses)
     return as_hits(
         accesses,
         group_key=mailbox.concat(" ", accesses.client),
-        variant=ibis.cases(
-            (is_new & accesses.is_again, "not_issued_new_client_again"),
-            (is_new, "not_issued_new_client"),
-            else_="not_issued",
-        ),
+        variant=ibis.ifelse(first_seen_client.is_new(accesses), "not_issued_new_client", "not_issued"),
         role="read",
         about=accesses.effective_app,
     )
