@@ -10,7 +10,7 @@ import os
 import stat
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from brokenseal.archives import seven_zip_items, zip_items
 from brokenseal.errors import ContainerRefused
@@ -81,34 +81,44 @@ def _files(path: Path, reading: Reading) -> Iterator[Path]:
         reading.refused(_unreadable(path, error))
         return
     if stat.S_ISDIR(kind):
-        yield from _folder(path, path.resolve(), reading)
+        place = path.resolve()
+        bounds = _Bounds(root=place, store=reading.settings.store_dir.resolve())
+        yield from _folder(path, place, bounds, reading)
     elif stat.S_ISREG(kind):
         yield path
     else:
         reading.refused(ContainerRefused(place=shown(str(path)), expected=_NO_DEVICE))
 
 
-def _folder(folder: Path, root: Path, reading: Reading) -> Iterator[Path]:
+class _Bounds(NamedTuple):
+    """Where a folder that was given really stands, and the store, which is left out of it."""
+
+    root: Path
+    store: Path
+
+
+def _folder(folder: Path, place: Path, bounds: _Bounds, reading: Reading) -> Iterator[Path]:
+    """The files below a folder. `place` is where it really stands: no link is followed on the way down."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
         reading.refused(_unreadable(folder, error))
         return
-    store = reading.settings.store_dir.resolve()
     for entry in entries:
         path = Path(entry.path)
         try:
             if entry.is_symlink():
                 target = path.resolve(strict=True)
-                if not target.is_relative_to(root):
+                if not target.is_relative_to(bounds.root):
                     reading.refused(
                         ContainerRefused(
                             place=shown(str(path)), expected="a file inside the folder; this link leads out of it"
                         )
                     )
             elif entry.is_dir(follow_symlinks=False):
-                if path.resolve() != store:
-                    yield from _folder(path, root, reading)
+                inside = place / entry.name
+                if inside != bounds.store:
+                    yield from _folder(path, inside, bounds, reading)
             elif entry.is_file(follow_symlinks=False):
                 yield path
             else:

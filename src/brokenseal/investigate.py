@@ -30,7 +30,6 @@ from brokenseal.case_exposure import case_selections
 from brokenseal.coverage import coverage
 from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door, token_provenance
 from brokenseal.errors import UsageError
-from brokenseal.explain import explain
 from brokenseal.exposure import exposure, exposures
 from brokenseal.findings import by_weight, run_detectors
 from brokenseal.ingest import IngestResult, ingest
@@ -47,7 +46,6 @@ from brokenseal.judgement import (
     unit_table,
 )
 from brokenseal.model import CaseDocument
-from brokenseal.reports import REPORTERS
 from brokenseal.scope import cases_of
 from brokenseal.selection import Selection
 from brokenseal.simulated import is_simulated
@@ -251,6 +249,8 @@ def explanation_of(store: Store, case_id: str) -> Explanation:
     Raises:
         UsageError: No case has that id.
     """
+    from brokenseal.explain import explain
+
     tables = store.tables()
     seen = coverage_of(tables)
     with weighing(tables, seen) as weighed:
@@ -359,6 +359,9 @@ def render(document: CaseDocument, form: str, lang: str, reading: Reading | None
     Raises:
         UsageError: No reporter has that name, or the marking is no level of TLP 2.0.
     """
+    # A run without news renders nothing, and is over before these would be imported.
+    from brokenseal.reports import REPORTERS
+
     for reporter in REPORTERS:
         if reporter.name == form:
             if reading is None or reporter.render_for is None:
