@@ -585,7 +585,7 @@ def test_what_only_doubtful_reads_list_is_possible_and_listed_with_its_reason():
         ("<m2@x>", None, ("e1",)),
     ]
     (line,) = found.possible_messages
-    assert (line.internet_message_id, line.reason) == ("<m3@x>", "shared_address")
+    assert (line.internet_message_id, line.reason) == ("<m3@x>", "may_be_own")
     assert (line.event_ids, line.entries, line.first_at) == (("e2", "e3"), 2, at(2))
     (mailbox,) = found.mailboxes
     assert (mailbox.doubtful_accesses, mailbox.certain, mailbox.possible_doubtful) == (2, 2, 1)
@@ -818,5 +818,5 @@ def test_the_labs_own_exit_of_the_sample_is_doubtful_and_the_takeover_and_its_ap
     assert (found.accesses, found.doubtful_accesses) == (16, 10)
     # 24 messages in five reads from the takeover's address, and five by the application, two of them among the 24.
     assert (found.certain, found.possible, found.possible_doubtful) == (27, 4, 4)
-    assert {line.reason for line in found.possible_messages} == {"shared_address"}
+    assert {line.reason for line in found.possible_messages} == {"may_be_own"}
     assert {line.addresses for line in found.possible_messages} == {("178.85.138.132",)}

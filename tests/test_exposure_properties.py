@@ -381,7 +381,7 @@ def test_doubt_and_throttled_counts_equal_the_reference_in_any_order(world, mean
     assert found.certain == len(certain)
     assert {(line.mailbox, line.internet_message_id) for line in found.messages} == certain
     assert {(line.mailbox, line.internet_message_id) for line in found.possible_messages} == in_doubt
-    assert {line.reason for line in found.possible_messages} <= {"shared_address"}
+    assert {line.reason for line in found.possible_messages} <= {"may_be_own"}
     assert (found.possible_doubtful, found.possible_synced) == (len(in_doubt), len(synced))
     assert found.possible == len(in_doubt | synced)
     cited = {event_id for line in found.possible_messages for event_id in line.event_ids}

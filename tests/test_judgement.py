@@ -140,6 +140,24 @@ def test_a_loud_unit_opens_and_what_the_same_client_does_there_later_follows():
     assert found.weight_of("nothing") is None
 
 
+NEW = [
+    access(1, 0, "m1", "s1"),
+    access(2, 13.9, "m1", "s2", "8.8.8.8"),
+    access(3, 15, "m1", "s3", "8.8.8.8"),
+    access(4, 14, "m1", "s4", "7.7.7.7"),
+    access(5, 40, "m1", "s5", "7.7.7.7"),
+    access(6, 41, "m1", "s1"),
+]
+
+
+@pytest.mark.parametrize(("ruling", "follows"), [("e1", {}), ("e3", {}), ("e5", {}), ("e4", {"e5": "e4"})])
+def test_the_client_of_what_opens_by_rule_is_followed_where_it_was_new_in_its_mailbox(ruling, follows):
+    with clustered(make_tables({"mail_accesses": NEW})) as known:
+        found = replace(judge(known, {"x": marks()}, NO_DOORS, KNOWN), is_rule=lambda *_: True)
+    ruled = found.ruled_by([finding(units=(ruling,))])
+    assert (ruled.followed, ruled.certain) == (follows, {ruling, *follows})
+
+
 def test_what_opens_by_rule_is_certain_and_what_the_same_client_does_there_later_follows():
     found = replace(judged(marks(e2="odd")), is_rule=lambda detector, variant: (detector, variant) == ("x", "v"))
     assert not found.certain

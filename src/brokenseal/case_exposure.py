@@ -4,8 +4,9 @@
                                           └▶ doubtful (an address that authorised people use as well)
                ─ cited changes ─▶ rules that sent mail on, rights that leave no record
 
-A read is doubtful where its own session cluster opens no case and its address is somebody's habit. It may be the
-intruder's, and it may be the victim's own. What an intruder did, for however long, makes no habit.
+A read is doubtful where its own session cluster opens no case and its address is somebody's habit, or where no more
+speaks for it than that a finding about other clusters as well cites it. It may be the intruder's, and it may be the
+victim's own. What is suspected, for however long, makes no habit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from brokenseal.judgement import Judgement
-    from brokenseal.model import Tables
+    from brokenseal.model import Finding, Tables
     from brokenseal.scope import CaseDraft
     from brokenseal.selection import Forwarding, OpenDoor
 
@@ -71,6 +72,8 @@ class Suspected:
         accounts: Folded names of the accounts that the case is about.
         first_at: When the case began.
         cited: Records that its findings cite: what an intruder did makes no habit.
+        light: Mail accesses whose session cluster weighs too little to join a case, and which findings about clusters
+            alone cite, such as those of both hands of a session.
     """
 
     access_ids: frozenset[str]
@@ -78,6 +81,7 @@ class Suspected:
     accounts: frozenset[str]
     first_at: dt.datetime
     cited: frozenset[str] = frozenset()
+    light: frozenset[str] = frozenset()
 
 
 def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judgement | None = None) -> CaseSelections:
@@ -97,6 +101,7 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
     by_unit: dict[str, set[str]] = defaultdict(set)
     for row in reads:
         by_unit[row["cluster"]].add(row["event_id"])
+    beside = frozenset[str]().union(*(ids for unit, ids in by_unit.items() if unit not in wanted))
     suspected = [
         Suspected(
             access_ids=frozenset(draft.access_ids).union(*(by_unit[unit] for unit in of_draft)),
@@ -104,6 +109,7 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
             accounts=frozenset(draft.actors),
             first_at=draft.first_at,
             cited=frozenset(item.event_id for finding in draft.findings for item in finding.evidence),
+            light=frozenset() if judgement is None else _about_clusters(draft).intersection(beside),
         )
         for draft, of_draft in zip(drafts, units, strict=True)
     ]
@@ -133,13 +139,23 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
     return CaseSelections(cases=cases, together=together)
 
 
+def _about_clusters(draft: CaseDraft) -> frozenset[str]:
+    """Event ids that findings about session clusters alone cite; what went through a door is more than that."""
+    cited: dict[bool, set[str]] = {True: set(), False: set()}
+    for finding in draft.findings:
+        is_about = bool(finding.units) and not _is_of_configuration(finding)
+        cited[is_about].update(item.event_id for item in finding.evidence)
+    return frozenset(cited[True] - cited[False])
+
+
+def _is_of_configuration(finding: Finding) -> bool:
+    return finding.detector_id.startswith("config.")
+
+
 def _changes(draft: CaseDraft) -> frozenset[str]:
     """Event ids of what the configuration findings of the case cite."""
     return frozenset(
-        item.event_id
-        for finding in draft.findings
-        if finding.detector_id.startswith("config.")
-        for item in finding.evidence
+        item.event_id for finding in draft.findings if _is_of_configuration(finding) for item in finding.evidence
     )
 
 
@@ -161,14 +177,15 @@ def _opened(
 def doubtful_ids(tables: Tables, suspected: Sequence[Suspected]) -> tuple[frozenset[str], ...]:
     """The mail accesses of each case that may be its victims' own.
 
-    One is doubtful if it is under no certain unit and comes from a public address that is somebody's habit:
+    One is doubtful if it is `light`, or if it is under no certain unit and comes from a public address that is
+    somebody's habit:
 
     - the reading account used it with success more than `HABIT` before the case began,
     - or another person, of no case, used it for `ANOTHERS` or longer, or so long before the case's first read there,
     - or several persons used it for longer than `HABIT`, first to last.
 
     Persons are accounts with an address: an application stands in the logs by its id and by its name, and these two
-    are not several. Reads of a case that are under a certain unit of it are nobody's habit.
+    are not several. What a case suspects or cites is nobody's habit: that has to show in something else.
 
     Args:
         tables: Uses `members`, or what it is made of, and `events`.
@@ -190,31 +207,28 @@ def _doubtful(tables: Tables, suspected: Sequence[Suspected], reads: Iterable[Ro
     open_to_doubt: list[list[Row]] = [[] for _ in suspected]
     firsts: list[dict[str, dt.datetime]] = [{} for _ in suspected]
     cases_of: dict[str, list[int]] = defaultdict(list)
-    intruders = set[str]().union(*(one.cited for one in suspected))
     for number, one in enumerate(suspected):
         for event_id in one.access_ids:
             cases_of[event_id].append(number)
     for row in reads:
-        numbers = cases_of.get(row["event_id"], ())
-        if any(row["cluster"] in suspected[number].units_certain for number in numbers):
-            intruders.add(row["event_id"])
         address = row["client_ip"]
         if address is None or row["ip_class"] != "public":
             continue
-        for number in numbers:
+        for number in cases_of.get(row["event_id"], ()):
             first = firsts[number].setdefault(address, row["occurred_at"])
             firsts[number][address] = min(first, row["occurred_at"])
             if row["cluster"] not in suspected[number].units_certain:
                 open_to_doubt[number].append(row)
     addresses = {row["client_ip"] for rows in open_to_doubt for row in rows}
     if not addresses:
-        return tuple(frozenset() for _ in suspected)
+        return tuple(one.light for one in suspected)
+    doubted = frozenset(cases_of).union(*(one.cited for one in suspected))
     uses: dict[str, list[Row]] = defaultdict(list)
-    for use in _rows(uses_of(tables, addresses, without=intruders)):
+    for use in _rows(uses_of(tables, addresses, without=doubted)):
         uses[use["client_ip"]].append(use)
     victims = frozenset[str]().union(*(one.accounts for one in suspected))
     return tuple(
-        frozenset(
+        one.light.union(
             row["event_id"]
             for row in rows
             if _is_habit(row, one, uses[row["client_ip"]], first_read=first[row["client_ip"]], victims=victims)

@@ -331,7 +331,7 @@ def _forwarded_only(question: _Question) -> list[Row]:
 def _possible_messages(question: _Question, facts: _Facts, limits: _Limits) -> tuple[ExposedMessage, ...]:
     """The messages that are possible by doubtful reads or by a rule, the first by time."""
     certain = {(row["mailbox_key"], row["internet_message_id"]) for row in facts.forwarded_certain}
-    lines = [_message(row, limits.cite, reason="shared_address") for row in facts.messages if row["is_doubtful"]] + [
+    lines = [_message(row, limits.cite, reason="may_be_own") for row in facts.messages if row["is_doubtful"]] + [
         _sent_on(one, limits.cite)
         for one in question.forwarded.messages
         if (question.key(one.mailbox), one.internet_message_id) not in certain

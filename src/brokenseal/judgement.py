@@ -84,7 +84,7 @@ class Judgement:
         is_rule: Whether a finding of this detector and variant opens a case by rule.
         opened: Units that open one.
         joined: Units that may join one, the opened ones among them.
-        followed: Units of the same hand as a strange one that opened a case, by weight or by rule, and that one.
+        followed: Units of the same hand as a strange or new one that opened a case, by weight or by rule, and that one.
         strange: Session clusters whose client is strange.
         listed: Every session cluster with its client.
         campaign_of: Unit to the number of the campaign that it is in.
@@ -147,7 +147,11 @@ class Judgement:
         return "joins" if any(unit in self.joined or unit in self.followed for unit in units) else "notice"
 
     def ruled_by(self, findings: Iterable[Finding]) -> Judgement:
-        """The same with what rules say: clusters of a finding that opens by rule join, and others follow them."""
+        """The same with what rules say: clusters of a finding that opens by rule join, and others follow them.
+
+        What is followed is the client of a strange one, and one that was new in its mailbox: by its second day a
+        client that comes daily is not strange any more.
+        """
         ruling = frozenset(
             unit
             for finding in findings
@@ -157,7 +161,8 @@ class Judgement:
         )
         campaigns = {self.campaign_of[unit] for unit in ruling if unit in self.campaign_of}
         linked = (unit for unit, number in self.campaign_of.items() if number in campaigns)
-        followed = _followed(self.listed, self.opened.union(ruling), self.strange)
+        new = _newcomers(self.listed, ruling)
+        followed = _followed(self.listed, self.opened.union(ruling), self.strange.union(new))
         return replace(self, joined=self.joined.union(ruling, linked), followed=followed, ruled=ruling)
 
     def joined_by(self, campaigns: Sequence[Campaign]) -> Judgement:
@@ -370,6 +375,20 @@ def _followed(clusters_: pa.Table, opened: frozenset[str], strange: frozenset[st
         elif by_session is not None and row["cluster"] in strange:
             found[row["cluster"]] = by_session[1]
     return found
+
+
+def _newcomers(clusters_: pa.Table, units: frozenset[str]) -> frozenset[str]:
+    """Those of the units whose client first read the mailbox two weeks or more after the first that the logs show."""
+    asked = _rows_of(clusters_, units).to_pylist()
+    mailboxes = pa.array({row["mailbox_key"] for row in asked}, pa.string())
+    begun: dict[tuple[object, ...], dt.datetime] = {}
+    near = clusters_.filter(pc.is_in(clusters_.column("mailbox_key"), value_set=mailboxes)).select(_CLIENT)
+    for row in near.to_pylist():
+        client = _client_keys(row)[0]
+        for key in (client, client[:2]):
+            begun[key] = min(begun.get(key, row["first_at"]), row["first_at"])
+    clients = {row["cluster"]: _client_keys(row)[0] for row in asked}
+    return frozenset(unit for unit, client in clients.items() if begun[client] - begun[client[:2]] >= _BEFORE)
 
 
 def _rows_of(clusters_: pa.Table, wanted: frozenset[str]) -> pa.Table:

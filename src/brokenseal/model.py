@@ -350,7 +350,7 @@ class ExposedMessage:
 
     Attributes:
         reason: None for a message that a Bind record lists: it was read with certainty. Else why it is possible:
-            shared_address (only reads from an address that authorised people use as well list it), forwarded (a rule
+            may_be_own (only reads that may be authorised people's own list it), forwarded (a rule
             of the case sent such mail on), forwarded_sent (and a message trace shows that it went out) or
             forwarded_unclear (it arrived under a rule whose conditions no record settles for it).
     """

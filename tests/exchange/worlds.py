@@ -97,7 +97,7 @@ def case(rows, findings=None, *, doubtful=(), case_id=CASE, assessed=True):
     seen = exposure(case_id, [read(row) for row in rows])
     seen = replace(
         seen,
-        possible_messages=tuple(read(row, reason="shared_address") for row in doubtful),
+        possible_messages=tuple(read(row, reason="may_be_own") for row in doubtful),
         mailboxes=tuple(
             replace(box, doubtful_accesses=sum(row.mailbox == box.mailbox for row in doubtful))
             for box in seen.mailboxes

@@ -167,7 +167,7 @@ def test_a_tenant_id_covers_nothing_of_a_store_with_two_tenants():
 def test_an_indicator_is_certain_where_a_message_read_with_certainty_shows_it():
     box = Box(1, "a.example", messages=1, possible=1)
     seen = case(1, [box])
-    doubtful = message(box, 100, reason="shared_address", addresses=("198.51.100.9",), clients=("Outlook",))
+    doubtful = message(box, 100, reason="may_be_own", addresses=("198.51.100.9",), clients=("Outlook",))
     seen = dataclasses.replace(seen, exposure=dataclasses.replace(seen.exposure, possible_messages=(doubtful,)))
     party = organisation("A", ["a.example"])
     share = shares.share_of([document([seen], boxes=[box])], party, [party])

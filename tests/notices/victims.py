@@ -106,9 +106,7 @@ def exposure(boxes, everybody, *, wide=()):
     """What was read of the boxes; explanations name everybody, as those of the product may."""
     names = ", ".join(box.mark for box in everybody)
     messages = tuple(message(box, number) for box in boxes for number in range(box.messages))
-    possible = tuple(
-        message(box, 100 + number, reason="shared_address") for box in boxes for number in range(box.possible)
-    )
+    possible = tuple(message(box, 100 + number, reason="may_be_own") for box in boxes for number in range(box.possible))
     spans = [
         OpenEnded(
             mailbox=box.name,

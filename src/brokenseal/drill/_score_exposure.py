@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from brokenseal.model import Case, ExposedMessage, Exposure, MailboxExposure, Tables
     from brokenseal.selection import Selection
 
-_DOUBT = "shared_address"
+_DOUBT = "may_be_own"
 
 Message: TypeAlias = tuple[str, str]
 Counts: TypeAlias = dict[str, tuple[int, int]]

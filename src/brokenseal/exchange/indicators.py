@@ -182,9 +182,7 @@ def _boxes(case: Case) -> set[str]:
 
 def _doubtful_addresses(case: Case) -> set[str]:
     """Addresses of doubtful reads, and, where reads are in doubt, those that no certain message names."""
-    doubtful = {
-        ip for line in case.exposure.possible_messages if line.reason == "shared_address" for ip in line.addresses
-    }
+    doubtful = {ip for line in case.exposure.possible_messages if line.reason == "may_be_own" for ip in line.addresses}
     certain = {ip for line in case.exposure.messages for ip in line.addresses}
     for box in case.exposure.mailboxes:
         if box.doubtful_accesses:
@@ -205,7 +203,7 @@ def case_event_ids(case: Case) -> frozenset[str]:
     ids = {item.event_id for finding in case.findings for item in finding.evidence}
     ids.update(event_id for line in case.exposure.messages for event_id in line.event_ids)
     ids.update(event_id for folder in case.exposure.folders for event_id in folder.event_ids)
-    doubtful = (line for line in case.exposure.possible_messages if line.reason == "shared_address")
+    doubtful = (line for line in case.exposure.possible_messages if line.reason == "may_be_own")
     return frozenset(ids.difference(*(line.event_ids for line in doubtful)))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from brokenseal.exchange.taxii import Pushed, PushPlan
 
 REASONS: Final[dict[WithheldReason, str]] = {
-    "shared_address": "authorised people read mail from there as well: the reads may be their own",
+    "shared_address": "what was read from there may have been read by authorised people",
     "read_other_mailboxes": "mailboxes or accounts of no case were active there",
     "used_before": "mail was read from there before the case began",
     "two_hands": "only a session in two hands shows it, and one of the hands is the owner's",

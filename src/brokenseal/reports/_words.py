@@ -127,7 +127,10 @@ OPEN_REASON = {
 }
 
 POSSIBLE_REASON = {
-    "shared_address": phrase("Read only from an address that authorised people use as well"),
+    "may_be_own": phrase(
+        "Only in reads that may be authorised people's own: they use the address as well, or little speaks against the "
+        "session"
+    ),
     "forwarded": phrase("Arrived under a rule that sent it on"),
     "forwarded_sent": phrase("Arrived under a rule that sent it on, and a message trace shows the copy"),
     "forwarded_unclear": phrase("Arrived under a rule that may have sent it on; no record settles its conditions"),
