@@ -261,6 +261,7 @@ class Draft:
     id: str
     access_ids: tuple = ()
     units: tuple = ()
+    under_ids: frozenset = frozenset()
     actors: tuple = (ALICE,)
     mailboxes: tuple = (ALICE,)
     first_at: dt.datetime = T0
@@ -320,18 +321,24 @@ def test_what_opens_by_rule_is_as_certain_as_what_opens_by_weight():
 
 def test_what_a_finding_about_clusters_cites_beside_the_heavy_ones_is_in_doubt():
     """Both hands of a session are cited, and one of them is its owner's."""
-    reads = [read(f"e{number}", day(0), cluster=f"u{number}", ip_class="microsoft") for number in range(1, 6)]
+    reads = [read(f"e{number}", day(0), cluster=f"u{number}", ip_class="microsoft") for number in range(1, 7)]
     judgement = Weighed(opened=frozenset({"u1"}), joined=frozenset({"u1", "u2"}))
-    both = Found("session.two_hands", [Item(f"e{number}") for number in (1, 2, 3, 4)], units=("u1", "u3", "u4"))
+    both = Found("session.two_hands", [Item(f"e{number}") for number in (1, 2, 3, 4, 6)], units=("u1", "u3", "u4"))
     client = Found("mail_access.first_seen_client", [Item("e4")])
     door = Found("config.open_door", [Item("e5")], units=("u5",))
     access_ids = tuple(row["event_id"] for row in reads)
-    draft = Draft("case-1", access_ids=access_ids, units=("u1", "u2", "u3", "u4", "u5"), findings=[both, client, door])
+    draft = Draft(
+        "case-1",
+        access_ids=access_ids,
+        under_ids=frozenset({"e6"}),
+        units=("u1", "u2", "u3", "u4", "u5", "u6"),
+        findings=[both, client, door],
+    )
 
     (selection,) = case_selections(tables_of(reads, []), [draft], judgement).cases
     (unweighed,) = case_selections(tables_of(reads, []), [draft]).cases
 
-    assert (selection.event_ids, selection.doubtful) == ({"e1", "e2", "e4", "e5"}, {"e3"})
+    assert (selection.event_ids, selection.doubtful) == ({"e1", "e2", "e4", "e5", "e6"}, {"e3"})
     assert (unweighed.event_ids, unweighed.doubtful) == (set(access_ids), frozenset())
 
 

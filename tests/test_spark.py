@@ -105,6 +105,7 @@ def test_text_of_logs_in_a_statement_stays_text(duck):
 
 @needs_spark
 def test_a_table_in_memory_is_asked_on_the_same_engine():
+    engine()  # What is in memory goes to the engine that was started last, here or by a test before.
     given = ibis.memtable(
         pa.table({"a": pa.array([None, 1], pa.int64()), "b": pa.array([None, ["x"]], pa.list_(pa.string()))})
     )

@@ -72,8 +72,8 @@ class Suspected:
         accounts: Folded names of the accounts that the case is about.
         first_at: When the case began.
         cited: Records that its findings cite: what an intruder did makes no habit.
-        light: Mail accesses whose session cluster weighs too little to join a case, and which findings about clusters
-            alone cite, such as those of both hands of a session.
+        light: Mail accesses whose session cluster weighs too little to join a case, and which are in this one because
+            findings about clusters cite them, such as those of both hands of a session.
     """
 
     access_ids: frozenset[str]
@@ -140,12 +140,12 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
 
 
 def _about_clusters(draft: CaseDraft) -> frozenset[str]:
-    """Event ids that findings about session clusters alone cite; what went through a door is more than that."""
+    """Event ids that the case has by findings about session clusters alone, and neither by doors nor by a session."""
     cited: dict[bool, set[str]] = {True: set(), False: set()}
     for finding in draft.findings:
         is_about = bool(finding.units) and not _is_of_configuration(finding)
         cited[is_about].update(item.event_id for item in finding.evidence)
-    return frozenset(cited[True] - cited[False])
+    return frozenset(cited[True] - cited[False] - draft.under_ids)
 
 
 def _is_of_configuration(finding: Finding) -> bool:

@@ -22,7 +22,7 @@ import datetime as dt
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from brokenseal._case_group import (
     GUESSED,
@@ -64,6 +64,7 @@ class CaseDraft:
     Attributes:
         access_ids: Event ids of the mail accesses whose content counts as read in this case: those among the
             evidence, and those under the sessions and the application of its findings. Sorted.
+        under_ids: Those of them that stand under these sessions and applications, cited or not.
         units: Units of evidence that its findings are about, and those that follow them; sorted.
     """
 
@@ -82,6 +83,7 @@ class CaseDraft:
     next_steps: tuple[Phrase, ...]
     access_ids: tuple[str, ...]
     units: tuple[str, ...] = ()
+    under_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,8 +285,15 @@ def _has_guessed(notice: Finding, group: Group) -> bool:
     return any(name in notice.actors and address in notice.addresses for name, address in guessed)
 
 
-def _accesses(groups: Iterable[Group], tables: Tables) -> dict[str, tuple[str, ...]]:
-    """Per case, the mail accesses among its evidence and under its sessions and applications."""
+class _Accesses(NamedTuple):
+    """Event ids of mail accesses: cited by findings of a case, and under its sessions and applications."""
+
+    cited: frozenset[str]
+    under: frozenset[str]
+
+
+def _accesses(groups: Iterable[Group], tables: Tables) -> dict[str, _Accesses]:
+    """The mail accesses of each case."""
     groups = list(groups)
     ids = {group.id: {item.event_id for finding in group.findings for item in finding.evidence} for group in groups}
     # A notice's session may be the owner's own: only sessions of findings that opened the case count; and a finding
@@ -311,22 +320,18 @@ def _accesses(groups: Iterable[Group], tables: Tables) -> dict[str, tuple[str, .
     columns = ("event_id", "tenant_id", "session_id", "effective_app", "client_app_id")
     rows = table.select(*columns).distinct().to_pyarrow().to_pylist()
     return {
-        group.id: tuple(
-            sorted(
-                {
-                    row["event_id"]
-                    for row in rows
-                    if row["event_id"] in ids[group.id]
-                    or (
-                        group.tenant in {NO_TENANT, row["tenant_id"]}
-                        and (
-                            row["session_id"] in sessions[group.id]
-                            or row["effective_app"] in apps[group.id]
-                            or row["client_app_id"] in apps[group.id]
-                        )
-                    )
-                }
-            )
+        group.id: _Accesses(
+            cited=frozenset(row["event_id"] for row in rows if row["event_id"] in ids[group.id]),
+            under=frozenset(
+                row["event_id"]
+                for row in rows
+                if group.tenant in {NO_TENANT, row["tenant_id"]}
+                and (
+                    row["session_id"] in sessions[group.id]
+                    or row["effective_app"] in apps[group.id]
+                    or row["client_app_id"] in apps[group.id]
+                )
+            ),
         )
         for group in groups
     }
@@ -340,9 +345,7 @@ def _has_uses(group: Group) -> bool:
     )
 
 
-def _draft(
-    group: Group, groups: Sequence[Group], access_ids: tuple[str, ...], judgement: Judgement | None
-) -> CaseDraft:
+def _draft(group: Group, groups: Sequence[Group], accesses: _Accesses, judgement: Judgement | None) -> CaseDraft:
     findings = group.findings
     units = {unit for finding in findings for unit in _units_of(finding, judgement)}
     if judgement is not None:
@@ -362,6 +365,7 @@ def _draft(
         findings=findings,
         links=(*own_links(group), *links_between(group, groups)),
         next_steps=next_steps(group, frozenset(attack)),
-        access_ids=access_ids,
+        access_ids=tuple(sorted(accesses.cited | accesses.under)),
+        under_ids=accesses.under,
         units=tuple(sorted(units)),
     )
