@@ -252,6 +252,7 @@ class Found:
     detector_id: str
     evidence: list
     units: tuple = ()
+    family: str = "other"
 
 
 @dataclass
@@ -340,6 +341,20 @@ def test_what_a_finding_about_clusters_cites_beside_the_heavy_ones_is_in_doubt()
 
     assert (selection.event_ids, selection.doubtful) == ({"e1", "e2", "e4", "e5", "e6"}, {"e3"})
     assert (unweighed.event_ids, unweighed.doubtful) == (set(access_ids), frozenset())
+
+
+def test_what_a_finding_about_a_session_cites_beside_the_heavy_clusters_is_in_doubt_though_it_names_none():
+    """To and fro between two networks: one of the two is the owner's."""
+    reads = [read(f"e{number}", day(0), cluster=f"u{number}", ip_class="microsoft") for number in range(1, 5)]
+    judgement = Weighed(opened=frozenset({"u1"}), joined=frozenset({"u1", "u2"}))
+    fro = Found("session.two_hands", [Item(f"e{number}") for number in range(1, 5)], family="session")
+    client = Found("mail_access.first_seen_client", [Item("e4")])
+    access_ids = tuple(row["event_id"] for row in reads)
+    draft = Draft("case-1", access_ids=access_ids, units=("u1", "u2"), findings=[fro, client])
+
+    (selection,) = case_selections(tables_of(reads, []), [draft], judgement).cases
+
+    assert (selection.event_ids, selection.doubtful) == ({"e1", "e2", "e4"}, {"e3"})
 
 
 def test_without_a_judgement_nothing_is_heavy():

@@ -5,8 +5,8 @@
                ─ cited changes ─▶ rules that sent mail on, rights that leave no record
 
 A read is doubtful where its own session cluster opens no case and its address is somebody's habit, or where no more
-speaks for it than that a finding about other clusters as well cites it. It may be the intruder's, and it may be the
-victim's own. What is suspected, for however long, makes no habit.
+speaks for it than that a finding about other clusters as well, or about both hands of a session, cites it. It may be
+the intruder's, and it may be the victim's own. What is suspected, for however long, makes no habit.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Suspected:
         first_at: When the case began.
         cited: Records that its findings cite: what an intruder did makes no habit.
         light: Mail accesses whose session cluster weighs too little to join a case, and which are in this one because
-            findings about clusters cite them, such as those of both hands of a session.
+            findings about clusters or sessions cite them: a session has two hands, and one is its owner's.
     """
 
     access_ids: frozenset[str]
@@ -109,7 +109,7 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
             accounts=frozenset(draft.actors),
             first_at=draft.first_at,
             cited=frozenset(item.event_id for finding in draft.findings for item in finding.evidence),
-            light=frozenset() if judgement is None else _about_clusters(draft).intersection(beside),
+            light=frozenset() if judgement is None else _cited_with_others(draft).intersection(beside),
         )
         for draft, of_draft in zip(drafts, units, strict=True)
     ]
@@ -139,12 +139,16 @@ def case_selections(tables: Tables, drafts: Sequence[CaseDraft], judgement: Judg
     return CaseSelections(cases=cases, together=together)
 
 
-def _about_clusters(draft: CaseDraft) -> frozenset[str]:
-    """Event ids that the case has by findings about session clusters alone, and neither by doors nor by a session."""
+def _cited_with_others(draft: CaseDraft) -> frozenset[str]:
+    """Event ids that the case has by findings alone which cite other people's records as well.
+
+    Those are findings about session clusters and about sessions, which show what is strange beside what is usual, and
+    not those about doors. What stands under the session of a finding that opened the case is the case's own.
+    """
     cited: dict[bool, set[str]] = {True: set(), False: set()}
     for finding in draft.findings:
-        is_about = bool(finding.units) and not _is_of_configuration(finding)
-        cited[is_about].update(item.event_id for item in finding.evidence)
+        has_others = (bool(finding.units) or finding.family == "session") and not _is_of_configuration(finding)
+        cited[has_others].update(item.event_id for item in finding.evidence)
     return frozenset(cited[True] - cited[False] - draft.under_ids)
 
 
