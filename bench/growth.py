@@ -221,7 +221,7 @@ def of_ingest(state: State, plan: Plan) -> dict[str, Any]:
 
 
 def sizes_of(store: Path) -> dict[str, int]:
-    """Bytes of the store's folders."""
+    """Bytes of the store's folders; what else is there, such as files of a run that was killed, is `other`."""
     found = {"other": 0}
     for each in store.rglob("*"):
         if each.is_file():
