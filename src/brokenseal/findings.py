@@ -7,13 +7,14 @@ import string
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from brokenseal.engines import begun
 from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant, Weight
 from brokenseal.schema import HIT
 from brokenseal.tenancy import NO_TENANT, tenants_of
 from brokenseal.wording import Phrase, phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import ibis.expr.types as ir
     import pyarrow as pa
@@ -55,10 +56,18 @@ def run_detectors(
     """
     listed = tuple(detectors)
     hits = _all_hits(listed, tables, coverage.unmet_needs, idle)
+    subjects = {
+        detector.id: begun(detector.limit.subjects(tables))
+        for detector in listed
+        if detector.limit is not None and not set(detector.needs).intersection(coverage.unmet_needs)
+    }
     cited = {event_id for rows in hits.values() for event_id in rows.column("event_id").to_pylist()}
     tenant_of = tenants_of(tables["events"], cited)
     findings = {detector.id: _findings_of(detector, hits[detector.id], tenant_of) for detector in listed}
-    states = tuple(_state_of(detector, tables, len(findings[detector.id]), coverage.unmet_needs) for detector in listed)
+    states = tuple(
+        _state_of(detector, subjects.get(detector.id), len(findings[detector.id]), coverage.unmet_needs)
+        for detector in listed
+    )
     return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
 
 
@@ -68,19 +77,19 @@ def _all_hits(
     """The hits of every detector by its id; those that join on others run last and are given what those found."""
     import ibis
 
-    wanted = {other for detector in detectors for other in detector.after}
-    hits: dict[str, pa.Table] = {}
+    found: dict[str, Callable[[], pa.Table]] = {}
     known = dict(tables)
     for detector in sorted(detectors, key=lambda each: bool(each.after)):
         if detector.id in idle or set(detector.silent_without).intersection(unmet):
-            hits[detector.id] = HIT.arrow_schema().empty_table()
-        else:
-            expression = detector.find(known)
-            check_hits(detector.id, expression)
-            hits[detector.id] = expression.to_pyarrow()
-        if detector.id in wanted:
-            known[f"hits:{detector.id}"] = ibis.memtable(hits[detector.id], schema=HIT.ibis_schema())
-    return hits
+            found[detector.id] = HIT.arrow_schema().empty_table
+            continue
+        for other in detector.after:
+            if other in found:
+                known[f"hits:{other}"] = ibis.memtable(found[other](), schema=HIT.ibis_schema())
+        expression = detector.find(known)
+        check_hits(detector.id, expression)
+        found[detector.id] = begun(expression)
+    return {detector_id: rows() for detector_id, rows in found.items()}
 
 
 def by_weight(finding: Finding) -> tuple[int, Any, str, str, str]:
@@ -201,15 +210,17 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _state_of(detector: Detector, tables: Tables, found: int, unmet: tuple[str, ...]) -> DetectorState:
+def _state_of(
+    detector: Detector, subjects: Callable[[], pa.Table] | None, found: int, unmet: tuple[str, ...]
+) -> DetectorState:
     reason = next((_NEEDS[need] for need in detector.needs if need in unmet), None)
     blind = reason is not None
-    if reason is None and detector.limit is not None:
-        subjects = detector.limit.subjects(tables).to_pyarrow().to_pylist()
-        without = sum(1 for row in subjects if not row["assessable"])
-        blind = bool(subjects) and without == len(subjects)
+    if detector.limit is not None and subjects is not None:
+        rows = subjects().to_pylist()
+        without = sum(1 for row in rows if not row["assessable"])
+        blind = bool(rows) and without == len(rows)
         if without:
-            reason = filled(detector.limit.reason, {"n": without, "total": len(subjects)})
+            reason = filled(detector.limit.reason, {"n": without, "total": len(rows)})
     return DetectorState(
         detector_id=detector.id,
         title=detector.title,

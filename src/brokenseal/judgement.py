@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -29,12 +31,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from brokenseal.clusters import ONCE, clusters_of, members, visits
+from brokenseal.engines import begun
 from brokenseal.fusion import Weighed, weigh
 from brokenseal.numbering import numbered
 from brokenseal.schema import MARK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import ibis.expr.types as ir
     import numpy.typing as npt
@@ -61,6 +64,7 @@ _NOTHING_OPENS: Final = 99.0
 _ASKED_OFTEN: Final = ("mail_accesses", "sign_ins")
 """Tables that nearly every detector reads."""
 _CLIENT: Final = ("cluster", "tenant_id", "mailbox_key", "session_id", "network", "app", "agent", "first_at")
+_MARKS_OF: Final = "marks:"
 _BEFORE: Final = dt.timedelta(days=14)
 _PLACES: Final = ("unit", "tenant_id", "mailbox_key", "network", "is_door")
 
@@ -227,14 +231,40 @@ def run_marks(tables: Tables, detectors: Iterable[Detector], unmet: Sequence[str
         detectors: In order: each is handed the marks of those before it as `marks:<id>`.
         unmet: Needs that the logs do not meet.
     """
-    known, found = dict(tables), {}
+    known = _WithMarks(tables)
     for detector in detectors:
         if detector.mark is None or set(detector.silent_without).intersection(unmet):
             continue
-        rows = detector.mark(known).to_pyarrow().select(MARK.names).cast(MARK.arrow_schema())
-        found[detector.id] = rows
-        known |= as_tables({detector.id: rows})
-    return found
+        known.add(detector.id, begun(detector.mark(known)))
+    return known.marks()
+
+
+class _WithMarks(Mapping[str, "ir.Table"]):
+    """Tables with the marks of detectors under their names, which are waited for when they are asked for."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = dict(tables)
+        self._begun: dict[str, Callable[[], pa.Table]] = {}
+
+    def add(self, detector_id: str, rows: Callable[[], pa.Table]) -> None:
+        self._begun[detector_id] = functools.cache(lambda: rows().select(MARK.names).cast(MARK.arrow_schema()))
+
+    def marks(self) -> dict[str, pa.Table]:
+        return {detector_id: rows() for detector_id, rows in self._begun.items()}
+
+    def __getitem__(self, name: str) -> ir.Table:
+        if name not in self._tables:
+            detector_id = name.removeprefix(_MARKS_OF)
+            if detector_id == name or detector_id not in self._begun:
+                raise KeyError(name)
+            self._tables |= as_tables({detector_id: self._begun[detector_id]()})
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._tables), **{f"{_MARKS_OF}{each}": None for each in self._begun}})
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def as_tables(marks: Mapping[str, pa.Table]) -> dict[str, ir.Table]:
@@ -242,7 +272,7 @@ def as_tables(marks: Mapping[str, pa.Table]) -> dict[str, ir.Table]:
     import ibis
 
     schema = MARK.ibis_schema()
-    return {f"marks:{detector_id}": ibis.memtable(rows, schema=schema) for detector_id, rows in marks.items()}
+    return {f"{_MARKS_OF}{detector_id}": ibis.memtable(rows, schema=schema) for detector_id, rows in marks.items()}
 
 
 def unit_table(units: Iterable[str]) -> ir.Table:

@@ -73,6 +73,13 @@ def say(sentence: Phrase, lang: str) -> str:
     return template.format(**{name: format_value(value, lang) for name, value in sentence.values.items()})
 
 
+@functools.cache
+def _group_symbol(lang: str) -> str:
+    from babel.numbers import get_group_symbol
+
+    return str(get_group_symbol(lang))
+
+
 def format_value(value: Value, lang: str) -> str:
     """A number with the language's grouping, a UTC time to the second, text as it is, a dash for nothing."""
     if value is None:
@@ -80,10 +87,8 @@ def format_value(value: Value, lang: str) -> str:
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, int):
-        from babel.numbers import get_group_symbol
-
         # Babel's own formatting fails above 10^25, and a hostile log may hold such a count.
-        return f"{value:,}".replace(",", get_group_symbol(lang))
+        return f"{value:,}".replace(",", _group_symbol(lang))
     if isinstance(value, float):
         from babel.numbers import format_decimal
 

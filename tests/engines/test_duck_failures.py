@@ -17,6 +17,7 @@ import duckdb
 import ibis
 import pytest
 
+from brokenseal import engines
 from brokenseal.engines.duck import Limits
 from brokenseal.errors import EngineFailed
 from brokenseal.ingest import ingest
@@ -90,6 +91,20 @@ def all_in_one(events):
     return rows.aggregate(all=rows.text.collect(order_by=rows.text))
 
 
+def asked_once_kept(rows):
+    """What is kept is made beside the caller, who hears with the first question that there is no room for it."""
+    with rows.cache() as kept:
+        return kept.count().to_pyarrow()
+
+
+ASKED = (
+    lambda rows: rows.to_pyarrow(),
+    lambda rows: rows.execute(),
+    lambda rows: engines.begun(rows)(),
+    asked_once_kept,
+)
+
+
 def remembered(root):
     """What a store holds, apart from what a run leaves to the next one."""
     return {name: rows for name, rows in kill_ingest().content(root).items() if name != "left over"}
@@ -98,10 +113,10 @@ def remembered(root):
 # ------------------------------------------------------------ memory
 
 
-@pytest.mark.parametrize("how", ["to_pyarrow", "execute", "cache"])
-def test_too_little_memory_is_an_error_with_tables_limit_and_remedy(events, how):
+@pytest.mark.parametrize("ask", ASKED)
+def test_too_little_memory_is_an_error_with_tables_limit_and_remedy(events, ask):
     with pytest.raises(EngineFailed) as failed:
-        getattr(all_in_one(events), how)()
+        ask(all_in_one(events))
 
     error = failed.value
     assert error.place == "DuckDB (events)"
@@ -112,7 +127,11 @@ def test_too_little_memory_is_an_error_with_tables_limit_and_remedy(events, how)
 
 def test_the_engine_goes_on_after_it_lacked_memory(events):
     kept = events.cache()
-    for ask in (all_in_one(events).to_pyarrow, all_in_one(kept).cache, all_in_one(kept).to_pyarrow):
+    for ask in (
+        all_in_one(events).to_pyarrow,
+        lambda: asked_once_kept(all_in_one(kept)),
+        all_in_one(kept).to_pyarrow,
+    ):
         with pytest.raises(EngineFailed):
             ask()
 
@@ -159,12 +178,12 @@ def test_detection_without_memory_is_one_line_and_exit_code_2(root):
 # ------------------------------------------------------------ room
 
 
-@pytest.mark.parametrize("how", ["to_pyarrow", "execute", "cache"])
-def test_a_full_spill_folder_is_an_error_with_folder_room_and_remedy(root, events, how):
+@pytest.mark.parametrize("ask", ASKED)
+def test_a_full_spill_folder_is_an_error_with_folder_room_and_remedy(root, events, ask):
     events.get_backend().con.execute("SET max_temp_directory_size='4MiB'")
 
     with pytest.raises(EngineFailed) as failed:
-        getattr(many(events).order_by("text"), how)()
+        ask(many(events).order_by("text"))
 
     assert failed.value.place == "DuckDB (events)"
     assert re.fullmatch(

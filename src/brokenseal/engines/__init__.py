@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import ibis.expr.types as ir
+    import pyarrow as pa
 
     from brokenseal import schema
 
@@ -35,3 +36,17 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of everything that the engine holds."""
+
+
+def begun(rows: ir.Table) -> Callable[[], pa.Table]:
+    """Have rows worked out while the caller goes on, where the engine can do that; the call waits for them.
+
+    Args:
+        rows: Of tables that outlast the call. What is asked afterwards is carried out afterwards.
+    """
+    backend = rows.get_backend()
+    if hasattr(backend, "begin"):
+        found: Callable[[], pa.Table] = backend.begin(rows)
+        return found
+    there: pa.Table = rows.to_pyarrow()
+    return lambda: there

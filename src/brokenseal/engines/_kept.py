@@ -7,6 +7,7 @@ sorting of such columns is that of small numbers, and the rows need a tenth of t
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis.expr.operations as ops
@@ -14,8 +15,9 @@ from ibis.backends.duckdb import Backend
 from ibis.backends.sql.datatypes import DuckDBType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    import ibis.expr.schema as sch
     import ibis.expr.types as ir
 
 _LEAST_ROWS: Final = 20_000
@@ -37,9 +39,19 @@ class KeepingBackend(Backend):  # type: ignore[misc]
         self._lists: dict[str, list[str]] = {}
 
     def _create_cached_table(self, name: str, expr: ir.Table) -> ir.Table:
-        self._run_pre_execute_hooks(expr)
-        query, wanted, table = self.compile(expr), expr.schema(), f"temp.main.{identifier(name)}"
+        query, wanted = self.compile(expr), expr.schema()
         is_stored = all(isinstance(node, _AS_STORED) for node in expr.op().find(ops.Relation))
+        self._keep(expr, functools.partial(self._kept, name, query, wanted, is_stored=is_stored))
+        at = ops.Namespace(catalog="temp", database="main")
+        return ops.DatabaseTable(name, schema=wanted, source=self, namespace=at).to_expr()
+
+    def _keep(self, expr: ir.Table, make: Callable[[], None]) -> None:
+        """Have a table made of what an expression says."""
+        self._run_pre_execute_hooks(expr)
+        make()
+
+    def _kept(self, name: str, query: str, wanted: sch.Schema, *, is_stored: bool) -> None:
+        table = f"temp.main.{identifier(name)}"
         if is_stored:
             text = self._recurring(f"({query})")
         else:
@@ -58,8 +70,6 @@ class KeepingBackend(Backend):  # type: ignore[misc]
         else:
             for column, kind in lists.items():
                 self.con.execute(f"ALTER TABLE {table} ALTER COLUMN {identifier(column)} TYPE {kind}")
-        at = ops.Namespace(catalog="temp", database="main")
-        return ops.DatabaseTable(name, schema=wanted, source=self, namespace=at).to_expr()
 
     def _recurring(self, source: str) -> list[str]:
         """The columns of text whose values recur."""

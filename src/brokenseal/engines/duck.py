@@ -20,6 +20,7 @@ from ibis.backends.sql.datatypes import DuckDBType
 
 from brokenseal._workbench import Workbench, quoted, quoted_glob
 from brokenseal.engines import INPUT_NO
+from brokenseal.engines._aside import Aside
 from brokenseal.engines._kept import KeepingBackend
 from brokenseal.errors import EngineFailed
 from brokenseal.schema import TABLES
@@ -104,24 +105,50 @@ class DuckBackend(KeepingBackend):
     """Ibis' backend of one store, which says what it lacks in one line."""
 
     limits: Limits
+    aside: Aside
 
-    def to_pyarrow(self, expr: ir.Expr, /, **named: Any) -> Any:
-        """Carry out an expression.
+    def begin(self, expr: ir.Expr, /, **named: Any) -> Callable[[], Any]:
+        """Have an expression carried out beside the caller, after all that was begun before; the call gives its rows.
+
+        Args:
+            expr: What is asked.
+            **named: As Ibis' `compile` takes them.
 
         Raises:
-            EngineFailed: see `Limits.running`.
+            EngineFailed: when its rows are asked for; see `Limits.running`.
         """
-        with self.limits.running(functools.partial(_place, expr)):
-            return super().to_pyarrow(expr, **named)
+        sql = self.compile(expr.as_table(), **named)
+
+        def carried_out() -> Any:
+            with self.limits.running(functools.partial(_place, expr)):
+                self._run_pre_execute_hooks(expr)
+                return self.con.sql(sql).to_arrow_table()
+
+        found = self.aside.begin(carried_out)
+        # Ibis' own mapping for this engine knows columns of nothing but nulls besides, and takes pandas to import.
+        return lambda: expr.__pyarrow_result__(found())
+
+    def to_pyarrow(self, expr: ir.Expr, /, *, params: Any = None, limit: Any = None, **_: Any) -> Any:
+        """Carry out an expression; errors as in `begin`."""
+        return self.begin(expr, params=params, limit=limit)()
 
     def execute(self, expr: ir.Expr, /, **named: Any) -> Any:
-        """Carry out an expression, for pandas; errors as in `to_pyarrow`."""
+        """Carry out an expression, for pandas; errors as in `begin`."""
+        self.aside.rest()
         with self.limits.running(functools.partial(_place, expr)):
             return super().execute(expr, **named)
 
-    def _create_cached_table(self, name: str, expr: ir.Table) -> ir.Table:
-        with self.limits.running(functools.partial(_place, expr)):
-            return super()._create_cached_table(name, expr)
+    def _keep(self, expr: ir.Table, make: Callable[[], None]) -> None:
+        """Make a table beside the caller; where that fails, whatever is asked next says so."""
+
+        def made() -> None:
+            with self.limits.running(functools.partial(_place, expr)):
+                super(DuckBackend, self)._keep(expr, make)
+
+        self.aside.prepare(made)
+
+    def _drop_cached_table(self, name: str) -> None:
+        self.aside.clear(functools.partial(super()._drop_cached_table, name))
 
 
 def _place(expr: ir.Expr) -> str:
@@ -160,9 +187,11 @@ class DuckEngine:
         ibis.options.sql.fuse_selects = False
         self._ibis = DuckBackend.from_connection(self._engine)
         self._ibis.limits = self._limits
+        self._ibis.aside = self._aside = Aside(self._engine.interrupt)
 
     def table(self, table: schema.Table, files: Sequence[Path], by_input: Mapping[str, Sequence[str]]) -> ir.Table:
         """The rows of Parquet files as one table of the declared schema; see `engines.Engine`."""
+        self._aside.rest()
         wanted = table.ibis_schema()
         if not files:
             columns = ", ".join(
@@ -186,9 +215,16 @@ class DuckEngine:
 
     def workbench(self) -> Workbench:
         """What ingest does with the engine before it commits."""
-        return Workbench(self._engine, functools.partial(self._limits.running, lambda: "DuckDB (reading records)"))
+        return Workbench(self._engine, self._reading)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        self._aside.rest()
+        with self._limits.running(lambda: "DuckDB (reading records)"):
+            yield
 
     def close(self) -> None:
         """Let go of the engine and of what it spilled."""
+        self._aside.close()
         self._ibis.disconnect()
         shutil.rmtree(self._spill, ignore_errors=True)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 ROWS_EMBEDDED = 5_000
 CASES_FIRST = 6
 EVIDENCE_SHOWN = 100
+_PAGE = "report.html.j2"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _MESSAGES_LEFT_TO_FILES = frozenset(("recipients", "size_bytes", "sessions"))
@@ -55,6 +56,9 @@ class _View:
 def get_ready() -> None:
     """Do beforehand what every report needs; safe to call in a thread, and never needed."""
     warm_up()
+    import altair as alt  # noqa: F401 - it takes a second, which is waiting time of whoever reads exports
+
+    _environment().get_template(_PAGE)
 
 
 def render(document: CaseDocument, lang: str) -> bytes:
@@ -92,7 +96,7 @@ def _whole(document: CaseDocument, lang: str, *, marking: str | None) -> bytes:
     style, script = _static("report.css"), _static("report.js")
     page = (
         _environment()
-        .get_template("report.html.j2")
+        .get_template(_PAGE)
         .render(
             document=document,
             lang=lang,
@@ -259,14 +263,12 @@ def _view(
     total: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> _View:
-    from markupsafe import Markup
-
     places = [place for place, column in enumerate(table.columns) if column.name not in without]
     columns = tuple(table.columns[place] for place in places)
     rows = []
     for row in table.rows[:ROWS_EMBEDDED]:
         key = next((str(row[place]) for place in places if table.columns[place].kind == "record"), None)
-        shown = Markup("").join(cells.cell(table.columns[place], row[place]) for place in places)
+        shown = _cells.joined(cells.cell(table.columns[place], row[place]) for place in places)
         rows.append(("" if key is None else anchor("rec", key), shown))
     return _View(
         name=table.name,
