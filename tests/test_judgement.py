@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 
+from brokenseal import judgement
 from brokenseal.calibration import Calibration, Group, Intrusions, Tail
 from brokenseal.judgement import LEAST_NOTICES, clustered, judge, run_marks, shown_notices
 from brokenseal.model import Detector, Evidence, Finding, Severity
@@ -205,3 +206,39 @@ def test_detectors_are_handed_the_marks_of_those_before_them_and_blind_ones_are_
     assert list(found) == ["one", "two"]
     assert given == [("one", []), ("two", ["marks:one"])]
     assert found["one"].to_pylist() == marks(e1="loud").to_pylist()
+
+
+def test_marks_are_waited_for_only_by_who_asks_for_them(monkeypatch):
+    """A question is begun while those before it are answered."""
+    import ibis
+
+    written, waited = [], []
+
+    def begun(rows):
+        def there():
+            waited.append(len(written))
+            return rows.to_pyarrow()
+
+        return there
+
+    def detector(name, *, looks_at=()):
+        def mark(tables):
+            written.append(name)
+            for other in looks_at:
+                assert tables[f"marks:{other}"].count().to_pyarrow().as_py() == 1
+            assert tables.get("marks:nobody") is None
+            assert len(tables) == len(list(tables))
+            return ibis.memtable(marks(e1="loud"), schema=MARK.ibis_schema())
+
+        return Detector(
+            id=name, title=phrase("x"), reads={}, needs=(), variants={}, find=lambda tables: tables, mark=mark
+        )
+
+    monkeypatch.setattr(judgement, "begun", begun)
+    detectors = (detector("one"), detector("two"), detector("three", looks_at=("one",)), detector("four"))
+    with clustered(make_tables({"mail_accesses": ACCESSES})) as known:
+        found = run_marks(known, detectors, ())
+
+    assert list(found) == ["one", "two", "three", "four"]
+    # The first was asked for while the third was written, the others at the end; each once.
+    assert waited == [3, 4, 4, 4]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brokenseal.numbering import numbered, numbered_rows
+from brokenseal.numbering import numbered, numbered_rows, shared
 
 TEXTS = st.lists(st.sampled_from(["", "a", "b", "c", None]), max_size=12)
 
@@ -28,6 +28,14 @@ def test_each_text_has_a_number_of_its_own_and_none_has_minus_one(form, texts):
     assert [None if code < 0 else names[code] for code in codes.tolist()] == texts
     assert set(codes[codes < 0].tolist()) <= {-1}
     assert len(set(names)) == len(names)
+    assert shared(pa.chunked_array(chunks)) == texts
+
+
+def test_a_text_that_recurs_is_one_object():
+    texts = shared(pa.chunked_array([pa.array(["a mailbox", None, "another"]), pa.array(["a mailbox"])]))
+
+    assert texts == ["a mailbox", None, "another", "a mailbox"]
+    assert texts[0] is texts[3]
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Codes = npt.NDArray[np.int64]
+    FewCodes = npt.NDArray[np.int16]
 
 NOT_ASSESSED: Final = -1
 UNKNOWN_GROUP: Final = ""
@@ -95,9 +96,9 @@ class _Column:
     """One detector over all units: bin codes, and bounds where it fired."""
 
     bins: tuple[str, ...]
-    codes: Codes
+    codes: FewCodes
     reasons: tuple[str, ...]
-    reason_of: Codes
+    reason_of: FewCodes
     f0_upper: Floats
     n_reference: Codes
     own: npt.NDArray[np.bool_]
@@ -180,11 +181,12 @@ def _read(detector_id: str, rows: pa.Table, ids: pa.StringArray, places: _Places
     code_of = {name: number for number, name in enumerate(bins, start=1)}
     known = np.array([*(code_of.get(name, UNKNOWN_BIN) for name in bin_names), UNKNOWN_BIN], dtype=np.int64)
     is_lost, is_fired = (states == _number(state_names, name) for name in ("not_assessable", "fired"))
-    codes = np.zeros(count, dtype=np.int64)
+    # There are millions of units and some dozens of bins and reasons; these arrays stay to the end.
+    codes = np.zeros(count, dtype=np.int16)
     codes[at[is_lost]] = NOT_ASSESSED
     codes[at[is_fired]] = known[found[is_fired]]
     # The last name is for marks without one; a door that nobody marked was not asked about, and has no reason.
-    reason_of = np.full(count, -1, dtype=np.int64)
+    reason_of = np.full(count, -1, dtype=np.int16)
     reason_of[at[is_lost]] = np.where(why[is_lost] < 0, len(reason_names), why[is_lost])
     bounds, references = np.full(count, np.nan), np.zeros(count, dtype=np.int64)
     ppb = rows.column("f0_upper_ppb").cast("float64").to_numpy()

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from brokenseal.calibration import Calibration, Tail
     from brokenseal.campaigns import Campaign
-    from brokenseal.model import Detector, Finding, Tables
+    from brokenseal.model import Detector, Finding, Parts, Tables
 
     Floats = npt.NDArray[np.float64]
     Codes = npt.NDArray[np.int64]
@@ -208,18 +208,18 @@ def _is_once(rows: ir.Table) -> bool:
 
 
 @contextlib.contextmanager
-def kept_parts(known: Tables, *gives: Callable[[Tables], Mapping[str, ir.Table]]) -> Iterator[dict[str, ir.Table]]:
+def kept_parts(known: Tables, *gives: Callable[[Tables], Parts]) -> Iterator[dict[str, ir.Table]]:
     """The tables with parts of them worked out once, as long as the context lasts.
 
     Args:
         known: The tables.
-        gives: Of tables, the parts by name. Each part is asked for with those before it at hand.
+        gives: Of tables, what some detectors share.
     """
     with contextlib.ExitStack() as kept:
         found = dict(known)
         for give in gives:
-            for name in give(found):
-                found[name] = kept.enter_context(give(found)[name].cache())
+            for name, part in give(found).items():
+                found[name] = kept.enter_context(part().cache())
         yield found
 
 

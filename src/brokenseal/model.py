@@ -130,6 +130,11 @@ class Source:
 
 Tables: TypeAlias = Mapping[str, "ir.Table"]
 """The store's tables by name, cast to `schema`."""
+Parts: TypeAlias = Mapping[str, "Callable[[], ir.Table]"]
+"""What functions of the tables share, under the names by which a runner may add it to them.
+
+Each is asked for once, in order, with those before it among the tables that were given.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,12 @@ def numbered(texts: pa.ChunkedArray) -> tuple[Codes, list[str]]:
     return whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), whole.dictionary.to_pylist()
 
 
+def shared(texts: pa.ChunkedArray) -> list[str | None]:
+    """The texts as objects, each different one once: of millions of rows, those that recur are most of the memory."""
+    codes, names = numbered(texts)
+    return list(map([*names, None].__getitem__, codes.tolist()))
+
+
 def numbered_rows(*columns: Codes) -> Codes:
     """Equal rows of numbers as equal numbers, from 0 on."""
     found = np.zeros(len(columns[0]), dtype=np.int64)

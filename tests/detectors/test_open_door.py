@@ -237,8 +237,8 @@ def ready():
         name: ibis.memtable(arrow_table(name, CHAIN.get(name, ())), schema=TABLES[name].ibis_schema())
         for name in TABLES
     }
-    for name in open_door.parts(tables):
-        tables[name] = ibis.memtable(open_door.parts(tables)[name].to_pyarrow())
+    for name, part in open_door.parts(tables).items():
+        tables[name] = ibis.memtable(part().to_pyarrow())
     return tables
 
 

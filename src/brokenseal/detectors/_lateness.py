@@ -25,7 +25,7 @@ from brokenseal.detectors._hits import DAY_S, HOUR_S
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from brokenseal.model import Tables
+    from brokenseal.model import Parts, Tables
 
 AGES_S: Final = (HOUR_S, 3 * HOUR_S, 6 * HOUR_S)
 WEIGHTS: Final = (0.1, 0.2, 0.3)
@@ -79,17 +79,20 @@ LAGS: Final = "sign_in_lags"
 """Name under which a runner may hand over what `parts` gives."""
 
 
-def parts(tables: Tables) -> dict[str, ir.Table]:
-    """What was counted of each log, by the name under which a runner may hand it over; nothing where nobody knows.
+def parts(tables: Tables) -> Parts:
+    """What was counted of each log, as `model.Parts`; nothing where nobody knows."""
+    arrived = _arrivals(tables)
+    return {} if arrived is None else {LAGS: lambda: _counted(tables, arrived)}
+
+
+def _counted(tables: Tables, arrived: ir.Table) -> ir.Table:
+    """What was counted of each log.
 
     Of what arrived after the first batch of a log, what occurred after that batch and a day or more before the end of
     the log is counted: earlier events waited for somebody to begin, and of later ones some are still on their way.
 
     Returns: One row per log: category, last_at (time), lags and by_<age> (int64, so many came within the age).
     """
-    arrived = _arrivals(tables)
-    if arrived is None:
-        return {}
     rows = tables["sign_ins"].select(*READS["sign_ins"]).distinct()
     rows = rows.filter(rows.category.isin(CATEGORIES), rows.occurred_at.notnull())
     rows = rows.inner_join(arrived, "event_id")
@@ -99,18 +102,15 @@ def parts(tables: Tables) -> dict[str, ir.Table]:
     is_settled = rows.last_at.delta(rows.occurred_at, unit="second") >= DAY_S
     rows = rows.mutate(lag_s=lag_s, counts=is_settled & (rows.occurred_at >= rows.begun_at))
     within = {f"by_{at}": rows.count(where=rows.counts & (rows.lag_s <= at)) for at in AGES_S}
-    return {
-        LAGS: rows.group_by("category").aggregate(
-            last_at=rows.last_at.max(), lags=rows.count(where=rows.counts), **within
-        )
-    }
+    return rows.group_by("category").aggregate(last_at=rows.last_at.max(), lags=rows.count(where=rows.counts), **within)
 
 
 def lateness(tables: Tables) -> Lateness | None:
     """How late the sign-ins of these logs arrive; None where their feed is not followed, or not for long enough."""
     counted = tables.get(LAGS)
     if counted is None:
-        counted = parts(tables).get(LAGS)
+        arrived = _arrivals(tables)
+        counted = None if arrived is None else _counted(tables, arrived)
     rows = [] if counted is None else counted.to_pyarrow().to_pylist()
     if len(rows) < len(CATEGORIES) or min(row["lags"] for row in rows) < LEAST_LAGS:
         return None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
     import pyarrow as pa
 
-    from brokenseal.model import Tables
+    from brokenseal.model import Parts, Tables
 
 ID: Final = "config.open_door"
 READS = {**_door_openings.READS, **_door_uses.READS}
@@ -35,19 +35,36 @@ _CLOSABLE = tuple(name for name, kind in KINDS.items() if "closed" in kind.use)
 _ABOUT_APPLICATIONS = (*OF_APPLICATIONS, "app_owner", "other_consent")
 
 
-def parts(tables: Tables) -> dict[str, ir.Table]:
-    """What `doors`, `uses`, `mark` and `find` share, by the names under which a runner may hand it to them.
+JUDGED: Final = "judged_doors"
+"""Under this name a runner hands over what `_doors_with_use` gives."""
+
+
+def parts(tables: Tables) -> Parts:
+    """What `doors`, `uses`, `mark` and `find` share; see `model.Parts`.
 
     All of it is small: the changes that open a door, and the session clusters that went through one.
     """
-    opened = _door_openings.openings_of(tables)
-    return {_door_openings.NAME: opened, _door_uses.NAME: _door_uses.uses_of(opened, tables)}
+    return {
+        _door_openings.NAME: lambda: _door_openings.openings_of(tables),
+        _door_uses.NAME: lambda: _reading(tables),
+        JUDGED: lambda: _doors_with_use(tables),
+    }
+
+
+def _reading(tables: Tables) -> ir.Table:
+    """All reading through any door; see `uses`."""
+    return _door_uses.uses_of(_door_openings.openings_of(tables), tables)
 
 
 def _judged(tables: Tables) -> tuple[ir.Table, ir.Table]:
     """All doors, one per record, and all reading through any; see `doors` and `uses`."""
-    shared = parts(tables)
-    opened, reading = shared[_door_openings.NAME], shared[_door_uses.NAME]
+    given = tables.get(JUDGED)
+    return _doors_with_use(tables) if given is None else given, _reading(tables)
+
+
+def _doors_with_use(tables: Tables) -> ir.Table:
+    """All doors, one per record, with `use`, `rank`, `bin` and `use_cluster`."""
+    opened, reading = _door_openings.openings_of(tables), _reading(tables)
     apps = _door_uses.door_apps(opened, tables)
     shut = _door_uses.closed(opened, reading, tables).select(shut_event="event_id", shut_kind="kind")
     firsts = reading.group_by(used_event="event_id", used_kind="kind").aggregate(used_at=reading.first_at.min())
@@ -68,7 +85,7 @@ def _judged(tables: Tables) -> tuple[ir.Table, ir.Table]:
     # One record may open several doors; its strongest speaks for it.
     of_record = ibis.window(group_by="event_id", order_by=[rows["rank"], rows.mailbox, rows.grantee_key, rows.about])
     rows = rows.mutate(place_in_record=ibis.row_number().over(of_record))
-    return rows.filter(rows.place_in_record == 0), reading
+    return rows.filter(rows.place_in_record == 0)
 
 
 def _first_clusters(reading: ir.Table) -> ir.Table:

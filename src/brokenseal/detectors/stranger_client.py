@@ -21,7 +21,7 @@ from brokenseal.clusters import clusters_of, with_network
 from brokenseal.detectors._hits import DAY_S, as_hits, fired_reads
 from brokenseal.detectors._surprisal import DAY_US, Seen, Surprise, surprises
 from brokenseal.model import Detector, Limit, Severity, Variant
-from brokenseal.numbering import numbered, numbered_rows
+from brokenseal.numbering import numbered, numbered_rows, shared
 from brokenseal.schema import MARK
 from brokenseal.wording import phrase
 
@@ -128,7 +128,11 @@ def _judged_columns(tables: Tables) -> pa.Table:
 
 
 def _seen(columns: pa.Table) -> Iterator[Seen]:
-    return itertools.starmap(Seen, zip(*(columns.column(name).to_pylist() for name in Seen._fields), strict=True))
+    values = (
+        shared(column) if pa.types.is_string(column.type) else column.to_pylist()
+        for column in map(columns.column, Seen._fields)
+    )
+    return itertools.starmap(Seen, zip(*values, strict=True))
 
 
 def judge(tables: Tables) -> list[Surprise]:

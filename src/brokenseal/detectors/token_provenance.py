@@ -8,6 +8,7 @@ where the sign-in logs would have spoken; everywhere else the answer is "cannot 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -20,13 +21,16 @@ from brokenseal.detectors._hits import DAY_S, HOUR_S, as_hits, rows_of, together
 from brokenseal.detectors._new_hands import reads_of_new_hands
 from brokenseal.detectors._orphaned_again import orphaned_again
 from brokenseal.model import Detector, Severity, TokenProvenance, Variant
+from brokenseal.numbering import shared
 from brokenseal.schema import HIT, MARK
 from brokenseal.wording import phrase
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import ibis.expr.types as ir
 
-    from brokenseal.model import Tables
+    from brokenseal.model import Parts, Tables
 
 READS = {
     **_lateness.READS,
@@ -124,10 +128,14 @@ TRUSTED: Final = "trusted_strata"
 """Names under which a runner may hand over what `parts` gives."""
 
 
-def parts(tables: Tables) -> dict[str, ir.Table]:
-    """What `verdicts`, `mark` and `find` share, by the name under which a runner may hand it to them."""
-    judged = _judged(tables).select("event_id", "token_id", "token_issued_at", "stratum", "is_issued", "reason")
-    return {JUDGED: judged, TRUSTED: _trusted(tables, judged), **_lateness.parts(tables)}
+def parts(tables: Tables) -> Parts:
+    """What `verdicts`, `mark` and `find` share; see `model.Parts`."""
+    shared = ("event_id", "token_id", "token_issued_at", "stratum", "is_issued", "reason")
+    return {
+        JUDGED: lambda: _judged(tables).select(*shared),
+        TRUSTED: lambda: _trusted(tables, _judged(tables)),
+        **_lateness.parts(tables),
+    }
 
 
 def _judged(tables: Tables) -> ir.Table:
@@ -259,27 +267,26 @@ def mark(tables: Tables) -> ir.Table:
 
     A token whose sign-in may still come counts where the feed is followed and nearly all sign-ins come sooner.
     """
+    judged = _orphans.judge(_tokens(tables), strange_clusters(tables), _lateness.lateness(tables))
+    said = {
+        "unit": [one.unit for one in judged],
+        "state": [one.state for one in judged],
+        "bin": [one.bin for one in judged],
+        "reason": [one.reason for one in judged],
+        "weight_millibans": [one.millibans for one in judged],
+        "f0_upper_ppb": [one.f0_upper_ppb for one in judged],
+        "n_reference": [one.n_reference if one.f0_upper is not None else None for one in judged],
+    }
+    return ibis.memtable(pa.Table.from_pydict(said, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
+
+
+def _tokens(tables: Tables) -> Iterator[_orphans.Token]:
     rows = cluster_tokens(tables).to_pyarrow()
-    issued_at = rows.column("issued_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_pylist()
-    names = ("unit", "tenant", "mailbox", "provenance", "token", "reason", "is_issued", "is_session_known")
-    columns = [rows.column(name).to_pylist() for name in names]
-    tokens = [
-        _orphans.Token(unit, tenant, mailbox, kind, token, -1 if at is None else at, reason, issued, known)
-        for unit, tenant, mailbox, kind, token, reason, issued, known, at in zip(*columns, issued_at, strict=True)
-    ]
-    found = [
-        {
-            "unit": one.unit,
-            "state": one.state,
-            "bin": one.bin,
-            "reason": one.reason,
-            "weight_millibans": one.millibans,
-            "f0_upper_ppb": one.f0_upper_ppb,
-            "n_reference": one.n_reference if one.f0_upper is not None else None,
-        }
-        for one in _orphans.judge(tokens, strange_clusters(tables), _lateness.lateness(tables))
-    ]
-    return ibis.memtable(pa.Table.from_pylist(found, schema=MARK.arrow_schema()), schema=MARK.ibis_schema())
+    issued_at = rows.column("issued_at").cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(-1)
+    texts = [shared(rows.column(name)) for name in ("unit", "tenant", "mailbox", "provenance", "token")]
+    flags = [rows.column(name).to_pylist() for name in ("is_issued", "is_session_known")]
+    reason = shared(rows.column("reason"))
+    return itertools.starmap(_orphans.Token, zip(*texts, issued_at.to_pylist(), reason, *flags, strict=True))
 
 
 def strange_clusters(tables: Tables) -> frozenset[str] | None:

@@ -52,8 +52,10 @@ def door_sides(asked: Asked) -> dict[str, DoorSide]:
 
 def _prepared(tables: Tables) -> Tables:
     """The tables with all doors and all reading through them worked out once."""
-    parts = {name: ibis.memtable(part.to_pyarrow()) for name, part in open_door.parts(tables).items()}
-    return {**tables, **parts}
+    known = dict(tables)
+    for name, part in open_door.parts(known).items():
+        known[name] = ibis.memtable(part().to_pyarrow())
+    return known
 
 
 def _doors_of(asked: Asked, tables: Tables, units: set[str]) -> dict[str, list[str]]:
