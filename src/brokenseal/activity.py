@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from brokenseal.app_names import client_label
+from brokenseal.engines import begun
 from brokenseal.exposure_tables import client_of
 from brokenseal.model import Activity, ActivityCell, HourCell, MatrixCell
 from brokenseal.selection import id_table
@@ -42,6 +43,8 @@ def activity(tables: Tables, case_event_ids: frozenset[str], *, mailboxes: int =
     Raises: Nothing.
     """
     shown = shown_accesses(tables, case_event_ids, mailboxes=mailboxes)
+    asked = (daily(shown), who_read_what(shown, tables["accessed_items"]), hourly(shown))
+    by_day, by_reader, by_hour = (found().to_pylist() for found in [begun(table) for table in asked])
     days = [
         ActivityCell(
             day=f"{row['day']:%Y-%m-%d}",
@@ -51,7 +54,7 @@ def activity(tables: Tables, case_event_ids: frozenset[str], *, mailboxes: int =
             item_entries=row["item_entries"] or 0,
             in_case=row["in_case"],
         )
-        for row in _rows(daily(shown))
+        for row in by_day
     ]
     matrix = [
         MatrixCell(
@@ -62,17 +65,13 @@ def activity(tables: Tables, case_event_ids: frozenset[str], *, mailboxes: int =
             messages=row["messages"] or 0,
             in_case=row["in_case"],
         )
-        for row in _rows(who_read_what(shown, tables["accessed_items"]))
+        for row in by_reader
     ]
     return Activity(
         days=tuple(sorted(days, key=lambda cell: (cell.day, cell.mailbox, cell.client, cell.in_case))),
-        hours=_week(_rows(hourly(shown))),
+        hours=_week(by_hour),
         matrix=tuple(sorted(matrix, key=lambda cell: (cell.mailbox, cell.actor, cell.client, cell.in_case))),
     )
-
-
-def _rows(table: ir.Table) -> list[Row]:
-    return list(table.to_pyarrow().to_pylist())
 
 
 def _week(rows: list[Row]) -> tuple[HourCell, ...]:

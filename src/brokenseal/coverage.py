@@ -12,6 +12,7 @@ import ibis
 from ibis import _
 
 from brokenseal.audit_switches import Unaudited, unaudited
+from brokenseal.engines import begun
 from brokenseal.gaps import gaps_of, timed
 from brokenseal.model import Alarm, Coverage, Gap, MailboxCoverage, SourceCoverage
 from brokenseal.wording import Phrase, phrase
@@ -137,14 +138,21 @@ def coverage(tables: Tables, alarms: tuple[Alarm, ...]) -> Coverage:
     Returns: Every source, present or not, in a fixed order; mailboxes by name; sentences with the gravest first.
     Raises: Nothing. An empty store gives a coverage of nothing, with every need unmet.
     """
-    spans = {row["source"]: row for row in _rows(source_spans(tables))}
+    asked = [
+        begun(table)
+        for table in (
+            source_spans(tables),
+            mail_access_shares(tables),
+            tables["events"].agg(first_at=_.occurred_at.min(), last_at=_.occurred_at.max()),
+            tables["events"].filter(_.tenant_id.notnull()).select("tenant_id").distinct(),
+        )
+    ]
     gaps = gaps_of(tables)
-    sources = tuple(_source(line, spans.get(line.source), gaps.get(line.source, ())) for line in _LINES)
     off = unaudited(tables)
     mailboxes = _mailboxes(tables, off)
-    accesses = _one(mail_access_shares(tables))
-    period = _one(tables["events"].agg(first_at=_.occurred_at.min(), last_at=_.occurred_at.max()))
-    tenants = _rows(tables["events"].filter(_.tenant_id.notnull()).select("tenant_id").distinct())
+    listed, (accesses,), (period,), tenants = (found().to_pylist() for found in asked)
+    spans = {row["source"]: row for row in listed}
+    sources = tuple(_source(line, spans.get(line.source), gaps.get(line.source, ())) for line in _LINES)
     total = accesses["accesses"]
     with_session = _share(accesses["sessions"], total)
     with_token = _share(accesses["tokens"], total)
@@ -170,11 +178,6 @@ def coverage(tables: Tables, alarms: tuple[Alarm, ...]) -> Coverage:
 
 def _rows(table: ir.Table) -> list[Row]:
     return list(table.to_pyarrow().to_pylist())
-
-
-def _one(table: ir.Table) -> Row:
-    (row,) = _rows(table)
-    return row
 
 
 def _share(part: int | None, whole: int) -> float | None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from brokenseal import exposure_folders, exposure_spans, exposure_tables
 from brokenseal.app_names import client_label
 from brokenseal.audit_switches import unaudited
+from brokenseal.engines import begun
 from brokenseal.exposure_forwarded import sent_on
 from brokenseal.exposure_spans import ANY_MAILBOX, Blind, label
 from brokenseal.exposure_tables import exposed_messages
@@ -197,43 +198,40 @@ def _facts(tables: Tables, touched: ir.Table, asked: Sequence[_Question], limits
         counts = _by_selection(exposure_tables.entry_counts(entries.messages, entries.lost))
         counted = [row for rows in counts.values() for row in rows]
         has_doubtful = any(row["doubtful"] for row in counted)
-        messages, unnamed, folders, possible, known, readers, certain = (_NONE,) * 7
+        asked_of: dict[str, Callable[[], dict[int, list[Row]]]] = {}
         if has_doubtful or any(row["certain"] for row in counted):
             settled = exposure_tables.settled_messages(entries.messages) if has_doubtful else entries.messages
             first = kept.enter_context(exposure_tables.first_messages(settled, limits.messages).cache())
-            messages = _by_selection(exposure_tables.messages_in(tables, entries.of_messages(first)))
+            asked_of["messages"] = _begun_by_selection(exposure_tables.messages_in(tables, entries.of_messages(first)))
         if any(row["short"] for row in totals) or any(row["unnamed"] for row in counted):
-            unnamed = _by_selection(exposure_tables.unnamed_reads(touched, entries.lost, cite=limits.cite))
+            asked_of["unnamed"] = _begun_by_selection(
+                exposure_tables.unnamed_reads(touched, entries.lost, cite=limits.cite)
+            )
         stood = None
         if any(row["syncs"] for row in totals):
             sync_rows = exposure_folders.syncs(tables, touched)
-            folders = _by_selection(exposure_folders.synced_folders(sync_rows, cite=limits.cite))
+            asked_of["folders"] = _begun_by_selection(exposure_folders.synced_folders(sync_rows, cite=limits.cite))
             stood = kept.enter_context(exposure_folders.stood_in_synced(tables, sync_rows).cache())
-            known = _by_selection(exposure_folders.known_counts(stood))
+            asked_of["known"] = _begun_by_selection(exposure_folders.known_counts(stood))
         if stood is not None or has_doubtful or forwarded is not None:
-            possible = _by_selection(
+            asked_of["possible"] = _begun_by_selection(
                 exposure_folders.possible_counts(
                     entries.messages, stood=stood, has_doubtful=has_doubtful, forwarded=forwarded
                 )
             )
         if forwarded is not None:
             keys = [*exposure_tables.MESSAGE_KEYS]
-            certain = _by_selection(forwarded.semi_join(exposure_tables.certain_messages(entries.messages), keys))
+            certain = forwarded.semi_join(exposure_tables.certain_messages(entries.messages), keys)
+            asked_of["forwarded_certain"] = _begun_by_selection(certain)
         if limits.has_readers:
-            readers = _by_selection(touched.select("selection_no", "actor_key").distinct())
+            asked_of["readers"] = _begun_by_selection(touched.select("selection_no", "actor_key").distinct())
         in_stops = _counts_in_stops(
             asked, lambda spans: exposure_folders.counts_in_spans(tables, touched, entries.near(spans), spans)
         )
+        found = {"counts": counts, **{name: rows() for name, rows in asked_of.items()}}
     return [
         _Facts(
-            counts=counts.get(number, []),
-            messages=messages.get(number, []),
-            unnamed=unnamed.get(number, []),
-            folders=folders.get(number, []),
-            possible=possible.get(number, []),
-            known=known.get(number, []),
-            readers=readers.get(number, []),
-            forwarded_certain=certain.get(number, []),
+            **{name: found.get(name, _NONE).get(number, []) for name in _Facts._fields if name != "in_stops"},
             in_stops=in_stops[number],
         )
         for number in range(len(asked))
@@ -342,9 +340,19 @@ def _possible_messages(question: _Question, facts: _Facts, limits: _Limits) -> t
 
 def _by_selection(table: ir.Table) -> dict[int, list[Row]]:
     """The rows of a table by `selection_no`, in their order."""
-    rows: dict[int, list[Row]] = defaultdict(list)
-    for row in _rows(table):
-        rows[row["selection_no"]].append(row)
+    return _begun_by_selection(table)()
+
+
+def _begun_by_selection(table: ir.Table) -> Callable[[], dict[int, list[Row]]]:
+    """The same, worked out while the caller goes on."""
+    found = begun(table)
+
+    def rows() -> dict[int, list[Row]]:
+        by_selection: dict[int, list[Row]] = defaultdict(list)
+        for row in found().to_pylist():
+            by_selection[row["selection_no"]].append(row)
+        return by_selection
+
     return rows
 
 
