@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
@@ -17,8 +18,9 @@ import brokenseal._ingest_segments
 import brokenseal.ingest
 from brokenseal import _ingest_units as units
 from brokenseal import schema, sources
-from brokenseal._ingest_plan import Way
+from brokenseal._ingest_plan import _SNIFFED_RECORDS, Way
 from brokenseal.evidence import verify
+from brokenseal.helper import Helper
 from brokenseal.ingest import ingest
 from brokenseal.settings import Settings
 from brokenseal.store import Store
@@ -108,6 +110,76 @@ def test_batches_read_elsewhere_make_the_same_store(tmp_path, exports, monkeypat
     }
     assert len({each.member.path for unit in in_this_process for _, each in unit.inputs}) == sent
     assert not list((tmp_path / "there" / "tmp").iterdir())
+
+
+@pytest.fixture(scope="module")
+def helper():
+    with Helper("brokenseal.ingest") as made:
+        yield made
+
+
+class Lost(Helper):
+    """One that is lost as soon as it was given something."""
+
+    def do(self, work, *given, **named):
+        found = super().do(work, *given, **named)
+        self._process.kill()
+        return found
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_two_processes_make_the_same_store_as_one(tmp_path, exports, helper, is_lost):
+    here, both = (Settings(store_dir=tmp_path / name, threads=1) for name in ("here", "both"))
+    expected = ingest([exports], here, now=NOW)
+
+    with Lost("brokenseal.ingest") if is_lost else contextlib.nullcontext(helper) as asked:
+        found = ingest([exports], both, now=NOW, helper=asked)
+        again = ingest([exports], both, now=NOW, helper=asked)
+
+    assert expected.files == found.files
+    assert {each.outcome for each in again.files} == {"unchanged", "not_an_audit_log", "empty"}
+    assert content(here) == content(both)
+    assert not list((tmp_path / "both" / "tmp").iterdir())
+
+
+def test_the_other_process_reads_every_second_batch_it_can_open_and_none_of_large_exports(
+    tmp_path, exports, monkeypatch
+):
+    asked = []
+
+    class Asked:
+        def do(self, work, unit):
+            asked.append([each.member.path.rpartition("/")[2] for _, each in unit.inputs])
+            return lambda: work(unit)
+
+    ingest([exports], Settings(store_dir=tmp_path / "small"), now=NOW, helper=Asked())
+    sent = [name for names in asked for name in names]
+    assert len(asked) >= 3
+    assert not any("i.zip" in name for name in sent)
+    asked.clear()
+    monkeypatch.setattr(brokenseal.ingest, "_BESIDE_BYTES", 1_000)
+    ingest([exports], Settings(store_dir=tmp_path / "large"), now=NOW, helper=Asked())
+    assert asked == []
+
+
+@pytest.mark.parametrize("how", ["workers", "helper"])
+def test_numbers_hold_where_a_batch_before_says_nothing_new(
+    tmp_path, exports, monkeypatch, in_this_process, helper, how
+):
+    """What is no log and was said to be none adds no row, so that the next batch begins with its number."""
+    monkeypatch.setattr(brokenseal._ingest_plan, "PACK_INPUTS", 1)
+    here, there = stores(tmp_path)
+    there = replace(there, engine="duckdb") if how == "helper" else there
+    # What seems to be no log is read last; this one holds a record, and one that is put into quarantine.
+    late = [json.dumps({"n": number}) for number in range(_SNIFFED_RECORDS + 1)]
+    late += [json.dumps(record(77)), json.dumps(record(78, CreationTime="never"))]
+    (exports / "late.txt").write_text("\n".join(late) + "\n", encoding="utf-8")
+    for paths in ([exports / "a.jsonl", exports / "f.txt"], [exports / "f.txt", exports / "late.txt"]):
+        ingest(paths, here, now=NOW)
+        found = ingest(paths, there, now=NOW, helper=helper if how == "helper" else None)
+
+    assert (found.kept, found.rejected) == (1, _SNIFFED_RECORDS + 2)
+    assert content(here) == content(replace(there, engine="duckdb"))
 
 
 def test_what_is_known_is_not_sent(tmp_path, exports, in_this_process):

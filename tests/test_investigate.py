@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from brokenseal.investigate import build_document
+from brokenseal.helper import Helper
+from brokenseal.investigate import build_document, packed, render, render_packed
 from support import make_tables
 
 AT = dt.datetime(2025, 3, 3, 8, tzinfo=dt.UTC)
@@ -60,11 +62,33 @@ def test_the_whole_document_counts_everything_and_the_verdict_what_the_cases_rea
     assert {event_id.partition("-")[0] for event_id in document.cited} >= {"rule", "s1"}
 
 
-def test_the_interpreter_collects_as_before(document):
-    before = gc.get_threshold()
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_interpreter_collects_as_before(was_on):
     store = SimpleNamespace(
         tables=lambda: make_tables({}), versions=dict, run=lambda expression: expression.to_pyarrow()
     )
-
-    assert build_document(store).verdict.kind == "cannot_tell"
+    before = gc.get_threshold()
+    (gc.enable if was_on else gc.disable)()
+    try:
+        assert build_document(store).verdict.kind == "cannot_tell"
+        assert gc.isenabled() is was_on
+    finally:
+        gc.enable()
     assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_another_process_renders_the_same_page(document, lang):
+    sent = packed(document)
+
+    with Helper("brokenseal.investigate") as helper:
+        assert helper.do(render_packed, sent, "html", lang)() == render(document, "html", lang)
+
+
+def test_what_cannot_be_sent_to_another_process_is_said_so(document):
+    (case,) = document.cases
+    half = replace(document, cases=(replace(case, id="half of a pair: \ud800"),))
+    huge = replace(document, notices_left_out=2**70)
+
+    assert packed(half) is None
+    assert packed(huge) is None

@@ -13,14 +13,14 @@ import hashlib
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from brokenseal import _ingest_plan, ledger
 from brokenseal._ingest_batch import BatchWriter
 from brokenseal._ingest_lanes import Lanes
 from brokenseal._ingest_reading import HELD, BatchReader, Known, Read, lanes_of, weights_of
 from brokenseal._ingest_seen import KEY_TEXT, SeenIds
-from brokenseal._ingest_units import Unit, UnitRead, is_for_workers, read_on_workers, without_copies
+from brokenseal._ingest_units import Unit, UnitRead, is_for_workers, read_on_workers, read_unit, without_copies
 from brokenseal._workbench import compile_query
 from brokenseal.errors import ContainerRefused, NothingReadable
 from brokenseal.evidence import check_ledger, evidence_path
@@ -36,11 +36,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from brokenseal._ingest_plan import Planned
+    from brokenseal.helper import Helper
     from brokenseal.model import Watcher
     from brokenseal.settings import Settings
 
 _WAVE = 64
 """So many batches are under way on workers before the first of them is committed."""
+
+_BESIDE_BYTES = 512 << 20
+"""Exports up to so many bytes are read by two processes where there are two: most of their time is Python's. Larger
+ones keep the cores busy from one process."""
 
 _NO_LOG = frozenset({"not_an_audit_log", "empty", "unreadable"})
 
@@ -70,7 +75,12 @@ class IngestResult:
 
 
 def ingest(
-    paths: Iterable[Path], settings: Settings, *, now: dt.datetime, watch: Watcher | None = None
+    paths: Iterable[Path],
+    settings: Settings,
+    *,
+    now: dt.datetime,
+    watch: Watcher | None = None,
+    helper: Helper | None = None,
 ) -> IngestResult:
     """Read files, folders and archives into the store, which is made where there is none.
 
@@ -80,6 +90,7 @@ def ingest(
         settings: Store folder and limits.
         now: Time of the ingest, aware; it is written to the ledger.
         watch: Hears how far it is, after every block read.
+        helper: Reads some of it, where that pays; the store is the same.
     Returns: The counts of this run.
 
     Raises:
@@ -100,13 +111,34 @@ def ingest(
         begun = _Run(store, settings, now=now, watch=watch, planned=left, rows=rows, known=known)
         with contextlib.closing(begun) as run:
             run.pass_over(named)
-            for batches, is_elsewhere in _shared_out(_ingest_plan.batches(left), settings):
-                if is_elsewhere:
-                    run.take_elsewhere(batches)
-                else:
-                    run.take_here(*batches)
+            if helper is not None and sum(each.size_bytes or 0 for each in left) <= _BESIDE_BYTES:
+                for first, second in _in_pairs(_ingest_plan.batches(left)):
+                    if second:
+                        run.take_both(first, second, helper)
+                    else:
+                        run.take_here(first)
+            else:
+                for batches, is_elsewhere in _shared_out(_ingest_plan.batches(left), settings):
+                    if is_elsewhere:
+                        run.take_elsewhere(batches)
+                    else:
+                        run.take_here(*batches)
             run.note_refused(refused)
             return run.result()
+
+
+class _Errand(NamedTuple):
+    """A batch that another process reads.
+
+    Attributes:
+        seq: Number of its first input in the ledger.
+        skipped: Those of its inputs that are not read.
+    """
+
+    batch: Sequence[Planned]
+    seq: int
+    unit: Unit
+    skipped: list[Read]
 
 
 class _Run:
@@ -174,22 +206,37 @@ class _Run:
     def take_elsewhere(self, batches: Sequence[Sequence[Planned]]) -> None:
         """Read the inputs of some batches on workers, all at a time, and commit them one after the other."""
         folder = self._store.scratch()
-        units = []
+        errands = []
         seq = self._next_seq()
         for batch in batches:
-            skipped = {no: self._reader.known.skipped(each, no) for no, each in enumerate(batch, start=seq)}
-            left = [(no, each) for no, each in enumerate(batch, start=seq) if skipped[no] is None]
-            unit = Unit.of(left, self._reader.weights, self._settings, self._store.root, folder)
-            units.append((unit, [each for each in skipped.values() if each is not None]))
+            errands.append(self._errand(batch, seq, folder))
             seq += len(batch)
-        done = iter(read_on_workers([unit for unit, _ in units if unit.inputs], self._settings))
-        for unit, skipped_reads in units:
-            found = next(done) if unit.inputs else UnitRead()
-            self._take_unit(found, skipped_reads, folder)
+        done = iter(read_on_workers([each.unit for each in errands if each.unit.inputs], self._settings))
+        for each in errands:
+            self._take_unit(each, next(done) if each.unit.inputs else UnitRead(), folder)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _take_unit(self, found: UnitRead, skipped: Sequence[Read], folder: Path) -> None:
+    def take_both(self, first: Sequence[Planned], second: Sequence[Planned], helper: Helper) -> None:
+        """Read one batch here and another one in another process, and commit them one after the other."""
+        folder = self._store.scratch()
+        errand = self._errand(second, self._next_seq() + len(first), folder)
+        found = helper.do(read_unit, errand.unit) if errand.unit.inputs else UnitRead
+        self.take_here(first)
+        self._take_unit(errand, found(), folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _errand(self, batch: Sequence[Planned], seq: int, folder: Path) -> _Errand:
+        skipped = {no: self._reader.known.skipped(each, no) for no, each in enumerate(batch, start=seq)}
+        left = [(no, each) for no, each in enumerate(batch, start=seq) if skipped[no] is None]
+        unit = Unit.of(left, self._reader.weights, self._settings, self._store.root, folder)
+        return _Errand(batch, seq, unit, [each for each in skipped.values() if each is not None])
+
+    def _take_unit(self, errand: _Errand, found: UnitRead, folder: Path) -> None:
         """Settle what a worker read: inputs and records that came earlier are taken away again."""
+        if errand.seq != self._next_seq():
+            # A batch before it had nothing new to say, so that its numbers were not used: rare, and read again.
+            self.take_here(errand.batch)
+            return
         reads = [self._reader.settled(each) for each in found.reads]
         self._reader.one_by_one += found.one_by_one
         again = [each.tally.input_no for each in reads if each.outcome == "unchanged"]
@@ -198,9 +245,9 @@ class _Run:
             if each.outcome == "ingested":
                 each.tally.kept -= gone[each.tally.input_no]
                 each.tally.duplicates += gone[each.tally.input_no]
-        for each in (*reads, *skipped):
+        for each in (*reads, *errand.skipped):
             self._progress(each.planned.member.path, each.planned.size_bytes or 0, 0)
-        self._keep(sorted((*reads, *skipped), key=lambda each: each.tally.input_no), parts)
+        self._keep(sorted((*reads, *errand.skipped), key=lambda each: each.tally.input_no), parts)
 
     def _keep(self, reads: Sequence[Read], parts: dict[str, list[Path]]) -> None:
         for each in reads:
@@ -314,6 +361,24 @@ class _Run:
             files=files,
             one_by_one=self._reader.one_by_one,
         )
+
+
+def _in_pairs(
+    batches: Iterable[tuple[Planned, ...]],
+) -> Iterator[tuple[tuple[Planned, ...], tuple[Planned, ...]]]:
+    """Batches in their order, one for this process and one for another; nothing where only this one can read it."""
+    first: tuple[Planned, ...] | None = None
+    for batch in batches:
+        if first is None:
+            first = batch
+        elif all(is_for_workers(each) for each in batch):
+            yield first, batch
+            first = None
+        else:
+            yield first, ()
+            first = batch
+    if first is not None:
+        yield first, ()
 
 
 def _shared_out(

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 
     from brokenseal.calibration import Calibration
     from brokenseal.explanations.values import Explanation
+    from brokenseal.helper import Helper
     from brokenseal.judgement import Judgement
     from brokenseal.model import (
         Case,
@@ -125,10 +126,15 @@ class Detection:
 
 
 def add_exports(
-    exports: Sequence[Path], settings: Settings, *, now: dt.datetime, watch: Watcher | None = None
+    exports: Sequence[Path],
+    settings: Settings,
+    *,
+    now: dt.datetime,
+    watch: Watcher | None = None,
+    helper: Helper | None = None,
 ) -> IngestResult:
     """Read exports into the store; see `ingest.ingest`."""
-    return ingest(exports, settings, now=now, watch=watch)
+    return ingest(exports, settings, now=now, watch=watch, helper=helper)
 
 
 def coverage_of(tables: Tables) -> Coverage:
@@ -370,6 +376,26 @@ def render(document: CaseDocument, form: str, lang: str, reading: Reading | None
                 return reporter.render(document, lang)
             return reporter.render_for(document, lang, reading)
     raise UsageError(place="--format", value=form, expected=", ".join(reporter.name for reporter in REPORTERS))
+
+
+def packed(document: CaseDocument) -> bytes | None:
+    """The document for another process, as MessagePack: half of the time that Python's own form takes.
+
+    Returns: None where it holds what that form cannot: half of a surrogate pair, a number beyond 64 bits.
+    """
+    import msgspec
+
+    try:
+        return msgspec.msgpack.encode(document)
+    except (OverflowError, UnicodeEncodeError):
+        return None
+
+
+def render_packed(document: bytes, form: str, lang: str, reading: Reading | None = None) -> bytes:
+    """`render` of what `packed` gave."""
+    import msgspec
+
+    return render(msgspec.msgpack.decode(document, type=CaseDocument), form, lang, reading)
 
 
 def investigate(

@@ -8,10 +8,10 @@ Heavy imports happen inside the commands: `--help` must answer at once.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +50,7 @@ from brokenseal.wording import say
 
 if TYPE_CHECKING:
     from brokenseal.cli.options import Marking
+    from brokenseal.helper import Helper
     from brokenseal.ingest import IngestResult
     from brokenseal.model import CaseDocument, Reading
     from brokenseal.selection import Selection
@@ -124,25 +125,28 @@ def investigate(
     rules: Rules = None,
 ) -> None:
     """Do all of it: ingest, detect, exposure, report; ends with the answer on one screen."""
-    from brokenseal import investigate as path
     from brokenseal import written
-    from brokenseal.progress import watching
-    from brokenseal.store import Store
 
     settings = settings_of(store, password_file, engine=engine, master=master)
     asked = rule_paths(rules)
-    is_first = not written.has_notes(store)
-    if is_first:
-        _get_ready()
-    with watching(enabled=True) as watch:
-        result = path.add_exports(exports, settings, now=now(), watch=watch)
-    if not is_first and any(file.outcome == "ingested" for file in result.files):
-        _get_ready()
-    document = path.document_of(Store.open(settings), rules=asked, rebuild=rebuild, tell=note)
-    _warn_of(result, lang)
-    _warn_of_rules(document)
-    target = report or store / f"report.{lang.value}.html"
-    put_report(document, target, store, form="html", lang=lang.value, reading=_reading(reader, tlp))
+    with contextlib.ExitStack() as beside:
+        # A run without news needs no other process, and is over before that could start.
+        helper = None if written.has_notes(store) else _helper(settings, beside)
+        from brokenseal import investigate as path
+        from brokenseal.progress import watching
+        from brokenseal.store import Store
+
+        with watching(enabled=True) as watch:
+            result = path.add_exports(exports, settings, now=now(), watch=watch, helper=helper)
+        if helper is None and any(file.outcome == "ingested" for file in result.files):
+            helper = _helper(settings, beside)
+        _get_ready(helper)
+        document = path.document_of(Store.open(settings), rules=asked, rebuild=rebuild, tell=note)
+        _warn_of(result, lang)
+        _warn_of_rules(document)
+        target = report or store / f"report.{lang.value}.html"
+        how = _reading(reader, tlp)
+        put_report(document, target, store, form="html", lang=lang.value, reading=how, helper=helper)
     if as_json:
         emit(document)
     else:
@@ -346,16 +350,21 @@ def demo(
     from brokenseal import investigate as path
     from brokenseal.demo import write_demo
     from brokenseal.progress import watching
+    from brokenseal.store import Store
 
     exports, store = folder / "exports", folder / "store"
-    _get_ready()
-    write_demo(exports)
-    note(f"A simulated tenant: its exports are in {exports}")
-    with watching(enabled=True) as watch:
-        result, document = path.investigate([exports], settings_of(store), now=now(), watch=watch)
-    _warn_of(result, lang)
-    target = folder / f"report.{lang.value}.html"
-    put_report(document, target, store, form="html", lang=lang.value)
+    settings = settings_of(store)
+    with contextlib.ExitStack() as beside:
+        helper = _helper(settings, beside)
+        write_demo(exports)
+        note(f"A simulated tenant: its exports are in {exports}")
+        with watching(enabled=True) as watch:
+            result = path.add_exports([exports], settings, now=now(), watch=watch, helper=helper)
+        _get_ready(helper)
+        document = path.document_of(Store.open(settings))
+        _warn_of(result, lang)
+        target = folder / f"report.{lang.value}.html"
+        put_report(document, target, store, form="html", lang=lang.value, helper=helper)
     _screen(document, target, lang)
     if not no_open:
         import webbrowser
@@ -392,11 +401,21 @@ def evidence_show(
     print(plain(text) if sys.stdout.isatty() else text)
 
 
-def _get_ready() -> None:
-    """Start what the report needs beside the analysis: the renderer of its pictures uses another core."""
+def _helper(settings: Settings, beside: contextlib.ExitStack) -> Helper | None:
+    """Another process for half of the work, where there is a core for it."""
+    if settings.threads == 1 or settings.engine != "duckdb":
+        return None
+    from brokenseal.helper import Helper
+
+    return beside.enter_context(Helper("brokenseal.investigate"))
+
+
+def _get_ready(helper: Helper | None) -> None:
+    """Have what the report needs made ready during the analysis."""
     from brokenseal.reports.html import get_ready
 
-    threading.Thread(target=get_ready).start()
+    if helper is not None:
+        helper.do(get_ready)
 
 
 def _screen(document: CaseDocument, target: Path, lang: Lang) -> None:

@@ -9,13 +9,30 @@ from brokenseal.cli.output import note, write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from brokenseal.helper import Helper
     from brokenseal.model import CaseDocument, Reading
 
 
 def put_report(
-    document: CaseDocument, target: Path, store: Path, *, form: str, lang: str, reading: Reading | None = None
+    document: CaseDocument,
+    target: Path,
+    store: Path,
+    *,
+    form: str,
+    lang: str,
+    reading: Reading | None = None,
+    helper: Helper | None = None,
 ) -> bool:
     """Write a report, and note it in the store; say so where the file is what would be written.
+
+    Args:
+        document: What is said in it.
+        target: The file.
+        store: Folder of the store.
+        form: Format.
+        lang: Language.
+        reading: For whom; None for the analyst.
+        helper: Renders it, where there is one.
 
     Returns: Whether it was written.
 
@@ -31,7 +48,11 @@ def put_report(
         return False
     from brokenseal import investigate as path
 
-    content = path.render(document, form, lang, reading)
+    packed = None if helper is None else path.packed(document)
+    if helper is None or packed is None:
+        content = path.render(document, form, lang, reading)
+    else:
+        content = helper.do(path.render_packed, packed, form, lang, reading)()
     write(target, content)
     written.note_written(store, target, made, content)
     return True
