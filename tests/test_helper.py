@@ -13,26 +13,9 @@ import pytest
 
 from brokenseal.errors import UsageError
 from brokenseal.helper import Helper
+from helper_work import end_itself, pid_and, refuse, unpicklable
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-
-
-def pid_and(value):
-    return os.getpid(), value
-
-
-def refuse(_value):
-    raise UsageError(place=f"process {os.getpid()}", value="x", expected="another one")
-
-
-def unpicklable():
-    return (number for number in range(3))
-
-
-def end_itself():
-    if os.environ.get("HELPER_TEST") != str(os.getpid()):
-        os._exit(1)
-    return os.getpid()
 
 
 @pytest.fixture
@@ -112,6 +95,7 @@ def test_a_module_that_cannot_be_imported_is_as_if_there_was_no_process():
 @POSIX
 def test_an_interrupt_at_the_keyboard_does_not_reach_it(helper):
     pid, _ = helper.do(pid_and, 0)()
+    assert pid != os.getpid()
 
     os.kill(pid, signal.SIGINT)
 
