@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.fixture
 def helper(monkeypatch):
     monkeypatch.setenv("HELPER_TEST", str(os.getpid()))
-    with Helper("json") as made:
+    with contextlib.closing(Helper("json")) as made:
         yield made
 
 
@@ -88,7 +89,7 @@ def test_after_its_end_everything_is_done_here_even_what_it_was_at(helper):
 
 
 def test_a_module_that_cannot_be_imported_is_as_if_there_was_no_process():
-    with Helper("no_such_module_of_anybody") as helper:
+    with contextlib.closing(Helper("no_such_module_of_anybody")) as helper:
         assert helper.do(pid_and, "here")() == (os.getpid(), "here")
 
 

@@ -114,7 +114,7 @@ def test_batches_read_elsewhere_make_the_same_store(tmp_path, exports, monkeypat
 
 @pytest.fixture(scope="module")
 def helper():
-    with Helper("brokenseal.ingest") as made:
+    with contextlib.closing(Helper("brokenseal.ingest")) as made:
         yield made
 
 
@@ -132,7 +132,7 @@ def test_two_processes_make_the_same_store_as_one(tmp_path, exports, helper, is_
     here, both = (Settings(store_dir=tmp_path / name, threads=1) for name in ("here", "both"))
     expected = ingest([exports], here, now=NOW)
 
-    with Lost("brokenseal.ingest") if is_lost else contextlib.nullcontext(helper) as asked:
+    with contextlib.closing(Lost("brokenseal.ingest")) if is_lost else contextlib.nullcontext(helper) as asked:
         found = ingest([exports], both, now=NOW, helper=asked)
         again = ingest([exports], both, now=NOW, helper=asked)
 

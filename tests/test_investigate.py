@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gc
 from dataclasses import replace
@@ -81,7 +82,7 @@ def test_the_interpreter_collects_as_before(was_on):
 def test_another_process_renders_the_same_page(document, lang):
     sent = packed(document)
 
-    with Helper("brokenseal.investigate") as helper:
+    with contextlib.closing(Helper("brokenseal.investigate")) as helper:
         assert helper.do(render_packed, sent, "html", lang)() == render(document, "html", lang)
 
 

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
-    from types import TracebackType
-    from typing import Self
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -28,7 +26,7 @@ _GONE = (EOFError, OSError, pickle.PickleError)
 
 
 class Helper:
-    """One more process, which does what it is given in that order; a context, at whose end it is ended."""
+    """One more process, which does what it is given in that order, until it is closed."""
 
     def __init__(self, imports: str) -> None:
         """Start it and have it import a module; the call does not wait for either."""
@@ -45,14 +43,6 @@ class Helper:
         except OSError:
             self._is_there = False
         theirs.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def do(self, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Callable[[], Made]:
         """Have something done; what is given back waits for it.

@@ -407,7 +407,7 @@ def _helper(settings: Settings, beside: contextlib.ExitStack) -> Helper | None:
         return None
     from brokenseal.helper import Helper
 
-    return beside.enter_context(Helper("brokenseal.investigate"))
+    return beside.enter_context(contextlib.closing(Helper("brokenseal.investigate")))
 
 
 def _get_ready(helper: Helper | None) -> None:
