@@ -23,3 +23,23 @@ def end_itself():
     if os.environ.get("HELPER_TEST") != str(os.getpid()):
         os._exit(1)
     return os.getpid()
+
+
+def many(n_bytes):
+    return bytes(n_bytes)
+
+
+def touch(path):
+    path.touch()
+
+
+class Unreadable:
+    def __init__(self, value):
+        self.value = value
+
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+def unreadable():
+    return Unreadable(1)

@@ -14,7 +14,7 @@ import pytest
 
 from brokenseal.errors import UsageError
 from brokenseal.helper import Helper
-from helper_work import end_itself, pid_and, refuse, unpicklable
+from helper_work import end_itself, many, pid_and, refuse, touch, unpicklable, unreadable
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -122,3 +122,29 @@ def test_it_ends_when_the_one_who_asked_is_killed_without_a_word(tmp_path):
         asking.wait()
 
     assert wait_until(lambda: not is_there(pid))
+
+
+def test_an_answer_that_nobody_asked_for_yet_keeps_nothing_waiting(helper, tmp_path):
+    """More than fits between the processes, and the next thing is done all the same."""
+    large = helper.do(many, 1 << 22)
+    helper.do(touch, tmp_path / "done")
+
+    assert wait_until((tmp_path / "done").exists)
+    assert large() == bytes(1 << 22)
+
+
+def test_what_the_caller_does_in_another_way_is_not_done_here(helper):
+    answers = [helper.ask(refuse, 1), helper.ask(pid_and, "after"), helper.ask(end_itself), helper.ask(pid_and, "lost")]
+
+    refused, after, lost, then = [each() for each in answers]
+
+    assert [refused, lost, then] == [None, None, None]
+    assert after is not None
+    assert after[0] != os.getpid()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_cannot_be_read_here_is_done_here(helper):
+    """The answer travels, and cannot be made anew of its bytes."""
+    assert helper.do(unreadable)().value == 1
+    assert helper.do(pid_and, "after")() == (os.getpid(), "after")

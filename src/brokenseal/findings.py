@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import string
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from brokenseal.engines import begun
 from brokenseal.model import Detector, DetectorState, Evidence, Finding, Variant, Weight
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from brokenseal.model import Coverage, Tables
     from brokenseal.wording import Value
 
+NOTHING: Final[Mapping[str, Callable[[], pa.Table | None]]] = {}
 SHOWN = 8
 """So many texts are named in a sentence; the rest is counted."""
 
@@ -36,7 +38,12 @@ _NEEDS = {
 
 
 def run_detectors(
-    tables: Tables, detectors: Iterable[Detector], coverage: Coverage, *, idle: Collection[str] = ()
+    tables: Tables,
+    detectors: Iterable[Detector],
+    coverage: Coverage,
+    *,
+    idle: Collection[str] = (),
+    given: Mapping[str, Callable[[], pa.Table | None]] = NOTHING,
 ) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...]]:
     """What every detector says, and of each whether it could speak at all.
 
@@ -48,6 +55,7 @@ def run_detectors(
         detectors: In the order in which their states are given.
         coverage: `unmet_needs` names what the logs lack.
         idle: Ids of detectors of which it is known that they have nothing to say; they are not asked.
+        given: Of some of them, what `hits_of` said elsewhere; they are asked here where it gives None.
 
     Returns: Findings by severity, then time; one state per detector.
 
@@ -55,7 +63,7 @@ def run_detectors(
         ValueError: A detector gives rows of another shape than `schema.HIT`, or of a variant it does not declare.
     """
     listed = tuple(detectors)
-    hits = _all_hits(listed, tables, coverage.unmet_needs, idle)
+    hits = hits_of(listed, tables, coverage.unmet_needs, idle=idle, given=given)
     subjects = {
         detector.id: begun(detector.limit.subjects(tables))
         for detector in listed
@@ -71,10 +79,18 @@ def run_detectors(
     return tuple(sorted((each for found in findings.values() for each in found), key=by_weight)), states
 
 
-def _all_hits(
-    detectors: Sequence[Detector], tables: Tables, unmet: Sequence[str], idle: Collection[str]
+def hits_of(
+    detectors: Iterable[Detector],
+    tables: Tables,
+    unmet: Sequence[str],
+    *,
+    idle: Collection[str] = (),
+    given: Mapping[str, Callable[[], pa.Table | None]] = NOTHING,
 ) -> dict[str, pa.Table]:
-    """The hits of every detector by its id; those that join on others run last and are given what those found."""
+    """The hits of every detector by its id; those that join on others run last and are given what those found.
+
+    Args: As for `run_detectors`.
+    """
     import ibis
 
     found: dict[str, Callable[[], pa.Table]] = {}
@@ -83,13 +99,27 @@ def _all_hits(
         if detector.id in idle or set(detector.silent_without).intersection(unmet):
             found[detector.id] = HIT.arrow_schema().empty_table
             continue
+        if detector.id in given:
+            found[detector.id] = functools.cache(
+                functools.partial(_given_or_asked, given[detector.id], detector, tables)
+            )
+            continue
         for other in detector.after:
             if other in found:
                 known[f"hits:{other}"] = ibis.memtable(found[other](), schema=HIT.ibis_schema())
-        expression = detector.find(known)
-        check_hits(detector.id, expression)
-        found[detector.id] = begun(expression)
+        found[detector.id] = _asked(detector, known)
     return {detector_id: rows() for detector_id, rows in found.items()}
+
+
+def _asked(detector: Detector, tables: Tables) -> Callable[[], pa.Table]:
+    expression = detector.find(tables)
+    check_hits(detector.id, expression)
+    return begun(expression)
+
+
+def _given_or_asked(said: Callable[[], pa.Table | None], detector: Detector, tables: Tables) -> pa.Table:
+    rows = said()
+    return _asked(detector, tables)() if rows is None else rows
 
 
 def by_weight(finding: Finding) -> tuple[int, Any, str, str, str]:

@@ -16,7 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from multiprocessing.connection import Connection
 
 Given = ParamSpec("Given")
@@ -36,13 +36,16 @@ class Helper:
         self._process = context.Process(target=_serve, args=(theirs, imports), name="helper", daemon=True)
         self._answers: list[Any] = []
         self._sent = 0
-        self._lock = threading.Lock()
+        self._heard = threading.Condition()
         self._is_there = True
         try:
             self._process.start()
         except OSError:
             self._is_there = False
         theirs.close()
+        # Answers are taken as they come: who cannot be heard cannot go on with what is next.
+        self._listener = threading.Thread(target=self._listen, name="helper-answers", daemon=True)
+        self._listener.start()
 
     def do(self, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Callable[[], Made]:
         """Have something done; what is given back waits for it.
@@ -54,24 +57,39 @@ class Helper:
 
         Raises: when waited for, what the work raises.
         """
-        place = self._send((work, given, named))
+        asked = self._asked(work, given, named)
 
         def made() -> Made:
-            answer = None if place is None else self._answer(place)
-            if answer is not None:
-                (found,) = answer
-                return found  # type: ignore[no-any-return]  # what the other process made of the same work
-            return work(*given, **named)
+            answer = asked()
+            return work(*given, **named) if answer is None else answer[0]
+
+        return made
+
+    def ask(self, work: Callable[Given, Made], *given: Given.args, **named: Given.kwargs) -> Callable[[], Made | None]:
+        """The same for what the caller would do in another way: what fails or is lost there gives None."""
+        asked = self._asked(work, given, named)
+
+        def made() -> Made | None:
+            answer = asked()
+            return None if answer is None else answer[0]
 
         return made
 
     def close(self) -> None:
         """End the process, whatever it is at."""
         self._is_there = False
-        self._connection.close()
         if self._process.pid is not None:
             self._process.terminate()
             self._process.join()
+        # It hears that nobody is at the other end; nothing may be closed that it reads from.
+        self._listener.join()
+        self._connection.close()
+
+    def _asked(
+        self, work: Callable[..., Made], given: tuple[Any, ...], named: Mapping[str, Any]
+    ) -> Callable[[], tuple[Made] | None]:
+        place = self._send((work, given, named))
+        return lambda: None if place is None else self._answer(place)
 
     def _send(self, asked: Any) -> int | None:
         if not self._is_there:
@@ -85,13 +103,23 @@ class Helper:
         return self._sent - 1
 
     def _answer(self, place: int) -> tuple[Any] | None:
-        with self._lock:
-            while len(self._answers) <= place and self._is_there:
-                try:
-                    self._answers.append(self._connection.recv())
-                except _GONE:
-                    self._is_there = False
+        with self._heard:
+            self._heard.wait_for(lambda: place < len(self._answers) or not self._is_there)
             return self._answers[place] if place < len(self._answers) else None
+
+    def _listen(self) -> None:
+        try:
+            with contextlib.suppress(*_GONE):
+                while True:
+                    answer = self._connection.recv()
+                    with self._heard:
+                        self._answers.append(answer)
+                        self._heard.notify_all()
+        finally:
+            # Whatever it is that cannot be heard: who waits for it is told, and does it without.
+            with self._heard:
+                self._is_there = False
+                self._heard.notify_all()
 
 
 def _serve(connection: Connection, imports: str) -> None:

@@ -3,12 +3,14 @@
     exports ─ ingest ─▶ store ─ detectors ─▶ marks ─ judgement ─▶ weights
                           store ─ detectors ─▶ findings ─ scope ─▶ cases ─ exposure ─▶ document ─ reports ─▶ bytes
 
+Some of it may be found by another process (`found_beside`).
 Command line, console and library call these functions and nothing behind them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -28,16 +30,18 @@ from brokenseal.case import (
 )
 from brokenseal.case_exposure import case_selections
 from brokenseal.coverage import coverage
-from brokenseal.detectors import DETECTORS, MARKING, WEIGHED, open_door, token_provenance
+from brokenseal.detectors import DETECTORS, MARKING, MARKING_DOORS, WEIGHED, open_door, token_provenance
 from brokenseal.errors import UsageError
 from brokenseal.exposure import exposure, exposures
 from brokenseal.findings import by_weight, run_detectors
+from brokenseal.found_beside import NOBODY, begin, helping, versions_of
 from brokenseal.ingest import IngestResult, ingest
 from brokenseal.input_alarms import alarms_of
 from brokenseal.judgement import (
     BUDGET,
     as_tables,
     clustered,
+    in_memory,
     judge,
     kept_parts,
     marked,
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
 
     from brokenseal.calibration import Calibration
     from brokenseal.explanations.values import Explanation
+    from brokenseal.found_beside import Beside
     from brokenseal.helper import Helper
     from brokenseal.judgement import Judgement
     from brokenseal.model import (
@@ -161,7 +166,12 @@ class Weighing:
 
 @contextlib.contextmanager
 def weighing(
-    tables: Tables, seen: Coverage, *, calibration: Calibration | None = None, budget: float = BUDGET
+    tables: Tables,
+    seen: Coverage,
+    *,
+    calibration: Calibration | None = None,
+    budget: float = BUDGET,
+    beside: Beside = NOBODY,
 ) -> Iterator[Weighing]:
     """Weigh every session cluster and every change of configuration; what it works out lasts as long as the context.
 
@@ -170,32 +180,48 @@ def weighing(
         seen: Of the same tables.
         calibration: Counts on simulated tenants; None for those that come with the product.
         budget: False cases a mailbox-week that are to be expected at most.
+        beside: What another process finds in the same store.
     """
     counts = calibration or shipped()
-    with (
-        clustered(tables) as known,
-        kept_parts(known, open_door.parts, token_provenance.parts) as known,
-    ):
-        marks = run_marks(known, MARKING, seen.unmet_needs)
-        judgement = judge(known, marks, open_door.units(known), counts, budget=budget)
-        judgement = judgement.joined_by(campaigns(known, marks, judgement, counts))
-        yield Weighing(tables={**known, **as_tables(marks)}, marks=marks, judgement=judgement, calibration=counts)
+    with clustered(tables) as rows, kept_parts(rows, token_provenance.parts) as of_tokens:
+        of_sessions = run_marks(of_tokens, (each for each in MARKING if each not in MARKING_DOORS), seen.unmet_needs)
+        with _doors(of_tokens, seen, beside) as (known, of_doors):
+            said = {**of_sessions, **of_doors}
+            marks = {detector.id: said[detector.id] for detector in MARKING if detector.id in said}
+            judgement = judge(known, marks, open_door.units(known), counts, budget=budget)
+            judgement = judgement.joined_by(campaigns(known, marks, judgement, counts))
+            yield Weighing(tables={**known, **as_tables(marks)}, marks=marks, judgement=judgement, calibration=counts)
+
+
+@contextlib.contextmanager
+def _doors(tables: Tables, seen: Coverage, beside: Beside) -> Iterator[tuple[Tables, Mapping[str, pa.Table]]]:
+    """The tables with what is known of doors, and what marks these: as another process found it, else worked out."""
+    found = beside.doors()
+    if found is not None:
+        yield {**tables, **in_memory(found.parts)}, found.marks
+        return
+    with kept_parts(tables, open_door.parts) as known:
+        yield known, run_marks(known, MARKING_DOORS, seen.unmet_needs)
 
 
 def detect(
-    tables: Tables, seen: Coverage, *, calibration: Calibration | None = None, budget: float = BUDGET
+    tables: Tables,
+    seen: Coverage,
+    *,
+    calibration: Calibration | None = None,
+    budget: float = BUDGET,
+    beside: Beside = NOBODY,
 ) -> Detection:
     """Weigh everything, group what the detectors find into cases, and attach what was read under each.
 
     Args: As for `weighing`.
     """
-    with weighing(tables, seen, calibration=calibration, budget=budget) as weighed:
-        findings, states, judgement = _findings(weighed, seen)
+    with weighing(tables, seen, calibration=calibration, budget=budget, beside=beside) as weighed:
+        findings, states, judgement = _findings(weighed, seen, beside)
         grouping = cases_of(findings, weighed.tables, judgement)
         selections = case_selections(weighed.tables, grouping.cases, judgement)
-        everything, together, *read = exposures(
-            weighed.tables, [Selection.everything(), selections.together, *selections.cases]
-        )
+        together, *read = exposures(weighed.tables, [selections.together, *selections.cases])
+        everything = beside.everything() or exposure(weighed.tables, Selection.everything())
         provenance = token_provenance.provenance_summary(weighed.tables)
         judged = assessments(grouping.cases, judgement, weighed.tables, seen, weighed.calibration)
     cases = tuple(finish_case(*parts) for parts in zip(grouping.cases, read, judged, strict=True))
@@ -213,9 +239,11 @@ def detect(
     )
 
 
-def _findings(weighed: Weighing, seen: Coverage) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...], Judgement]:
+def _findings(
+    weighed: Weighing, seen: Coverage, beside: Beside = NOBODY
+) -> tuple[tuple[Finding, ...], tuple[DetectorState, ...], Judgement]:
     """What all detectors say, and the judgement with what rules add; some detectors say it of heavy units alone."""
-    findings, states = run_detectors(weighed.tables, DETECTORS, seen)
+    findings, states = run_detectors(weighed.tables, DETECTORS, seen, given=beside.hits)
     judgement = weighed.judgement.ruled_by(findings)
     idle = {detector.id for detector in WEIGHED if not marked(weighed.marks.get(detector.id)) & judgement.wanted}
     heavy = {**weighed.tables, "wanted_units": unit_table(judgement.wanted)}
@@ -277,11 +305,21 @@ def explanation_of(store: Store, case_id: str) -> Explanation:
 
 
 @_no_collections()
-def build_document(store: Store) -> CaseDocument:
-    """Everything that can be said of the store, as the one document."""
+def build_document(store: Store, helper: Helper | None = None) -> CaseDocument:
+    """Everything that can be said of the store, as the one document.
+
+    Args:
+        store: Of exports that were added.
+        helper: Finds some of it, where that pays, and makes ready for a page afterwards.
+    """
+    versions = versions_of(store)
+    looking = helping(helper, store, versions)
     tables = store.tables()
     seen = coverage_of(tables)
-    detection = detect(tables, seen)
+    beside = begin(looking, store, versions, seen.unmet_needs)
+    if helper is not None:
+        helper.do(get_ready)
+    detection = detect(tables, seen, beside=beside)
     evidence = (item.event_id for case in detection.cases for found in case.findings for item in found.evidence)
     in_case = detection.access_ids.union(evidence)
     document = CaseDocument(
@@ -310,6 +348,7 @@ def document_of(
     rules: Sequence[Path] = (),
     rebuild: bool = False,
     tell: Callable[[str], None] | None = None,
+    helper: Helper | None = None,
 ) -> CaseDocument:
     """The document of the store: what was kept of the last run while all it rests on is the same, else worked out.
 
@@ -318,8 +357,10 @@ def document_of(
         rules: Sigma rules of others to be run beside it. They change nothing that the document says without them.
         rebuild: As for `state.answered`.
         tell: As for `state.answered`.
+        helper: As for `build_document`.
     """
-    document = answered(store, work_out=build_document, renew=_renewed, rebuild=rebuild, tell=tell)
+    work_out = functools.partial(build_document, helper=helper)
+    document = answered(store, work_out=work_out, renew=_renewed, rebuild=rebuild, tell=tell)
     return _with_rules(store, document, rules, rebuild=rebuild, tell=tell) if rules else document
 
 
@@ -376,6 +417,13 @@ def render(document: CaseDocument, form: str, lang: str, reading: Reading | None
                 return reporter.render(document, lang)
             return reporter.render_for(document, lang, reading)
     raise UsageError(place="--format", value=form, expected=", ".join(reporter.name for reporter in REPORTERS))
+
+
+def get_ready() -> None:
+    """Import what a page needs, in a process that will be asked for one."""
+    from brokenseal.reports import html
+
+    html.get_ready()
 
 
 def packed(document: CaseDocument) -> bytes | None:

@@ -275,6 +275,13 @@ def as_tables(marks: Mapping[str, pa.Table]) -> dict[str, ir.Table]:
     return {f"{_MARKS_OF}{detector_id}": ibis.memtable(rows, schema=schema) for detector_id, rows in marks.items()}
 
 
+def in_memory(parts: Mapping[str, pa.Table]) -> dict[str, ir.Table]:
+    """Rows that were worked out elsewhere, as tables."""
+    import ibis
+
+    return {name: ibis.memtable(rows) for name, rows in parts.items()}
+
+
 def unit_table(units: Iterable[str]) -> ir.Table:
     """A table with the column `unit`."""
     import ibis

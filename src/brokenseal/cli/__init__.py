@@ -140,8 +140,7 @@ def investigate(
             result = path.add_exports(exports, settings, now=now(), watch=watch, helper=helper)
         if helper is None and any(file.outcome == "ingested" for file in result.files):
             helper = _helper(settings, beside)
-        _get_ready(helper)
-        document = path.document_of(Store.open(settings), rules=asked, rebuild=rebuild, tell=note)
+        document = path.document_of(Store.open(settings), rules=asked, rebuild=rebuild, tell=note, helper=helper)
         _warn_of(result, lang)
         _warn_of_rules(document)
         target = report or store / f"report.{lang.value}.html"
@@ -360,8 +359,7 @@ def demo(
         note(f"A simulated tenant: its exports are in {exports}")
         with watching(enabled=True) as watch:
             result = path.add_exports([exports], settings, now=now(), watch=watch, helper=helper)
-        _get_ready(helper)
-        document = path.document_of(Store.open(settings))
+        document = path.document_of(Store.open(settings), helper=helper)
         _warn_of(result, lang)
         target = folder / f"report.{lang.value}.html"
         put_report(document, target, store, form="html", lang=lang.value, helper=helper)
@@ -408,14 +406,6 @@ def _helper(settings: Settings, beside: contextlib.ExitStack) -> Helper | None:
     from brokenseal.helper import Helper
 
     return beside.enter_context(contextlib.closing(Helper("brokenseal.investigate")))
-
-
-def _get_ready(helper: Helper | None) -> None:
-    """Have what the report needs made ready during the analysis."""
-    from brokenseal.reports.html import get_ready
-
-    if helper is not None:
-        helper.do(get_ready)
 
 
 def _screen(document: CaseDocument, target: Path, lang: Lang) -> None:

@@ -65,3 +65,9 @@ administrator. They say something of heavy units alone."""
 
 MARKING: tuple[Detector, ...] = tuple(detector for detector in (*WEIGHED, *DETECTORS) if detector.mark is not None)
 """Those that mark units, in order: each is handed the marks of those before it."""
+
+MARKING_DOORS: tuple[Detector, ...] = (open_door.DETECTOR,)
+"""Of those, the ones that mark changes of configuration; no other asks for what they say."""
+
+PLAIN: tuple[Detector, ...] = tuple(detector for detector in DETECTORS if detector.mark is None and not detector.after)
+"""Of `DETECTORS`, those that ask neither for marks nor for what others found."""
