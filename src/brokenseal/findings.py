@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from brokenseal.wording import Value
 
 NOTHING: Final[Mapping[str, Callable[[], pa.Table | None]]] = {}
+"""No detector was asked elsewhere."""
 SHOWN = 8
 """So many texts are named in a sentence; the rest is counted."""
 
