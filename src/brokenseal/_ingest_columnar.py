@@ -293,8 +293,8 @@ def _places(segment: Segment) -> np.ndarray:
 
 
 def _combination_numbers(records: pa.ListArray, segment: Segment) -> np.ndarray:
-    """For each record of the segment in order, the number of the combination that lists it."""
-    numbers = np.empty(segment.lines, np.int64)
+    """For each record of the segment in order, the number of the combination that lists it, or behind the last one."""
+    numbers = np.full(segment.lines, len(records), np.int64)
     positions = records.flatten().to_numpy() - segment.first
     numbers[positions] = np.repeat(np.arange(len(records)), records.value_lengths().to_numpy())
     return numbers

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
+import numpy as np
+import pyarrow as pa
 
 from brokenseal import schema
 from brokenseal._ingest_batch import arrow_table
@@ -13,8 +16,9 @@ from brokenseal._workbench import compile_query
 from brokenseal.store import INPUT_NO, stored_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import ibis.expr.types as ir
-    import pyarrow as pa
 
     from brokenseal._ingest_plan import Way
     from brokenseal.model import Lookup
@@ -23,6 +27,12 @@ PLACE_BITS: Final = 32
 """In what is written, `record_no` has the number of the input above as many bits, and the record's own below."""
 
 _KNOWN_COMBINATIONS: Final = 200_000
+_AT_ONCE: Final = 8_192
+_KNOWN_LISTS: Final = 20_000
+"""Of combinations from which lists of rows are derived, a few KiB each, fewer are remembered,"""
+_KNOWN_CHARACTERS: Final = 1_000
+"""and none with more text, which hardly recurs."""
+
 _TABLES = {table.name: table for table in schema.RECORD_TABLES}
 
 
@@ -32,7 +42,8 @@ class Program:
     Attributes:
         columnar: The path.
         fit: Tells the lines that the engine would refuse.
-        groups: Lookup name to the query of its distinct combinations, each with the positions of its records.
+        groups: Lookup name to the query of its distinct combinations, each with the positions of its records (those
+            that the lookup is for).
         views: Name to query of the views that the other queries read; they rest on the held table `numbers` and
             the table or view `chosen_numbers`.
         taken: Query of the rows taken: record_no (the position), event_id, occurred_at. It leaves out the records
@@ -52,7 +63,8 @@ class Program:
             {"record_no": "int64", **columnar.raw_schema, **dict.fromkeys(columnar.members, "string")}, name="raw"
         )
         for each in columnar.lookups:
-            keyed = self._raw.select("record_no", **{name: key(self._raw) for name, key in each.keys.items()})
+            meant = self._raw if each.only is None else self._raw.filter(each.only(self._raw))
+            keyed = meant.select("record_no", **{name: key(meant) for name, key in each.keys.items()})
             self.groups[each.name] = compile_query(
                 keyed.group_by(list(each.keys)).agg(records=keyed.record_no.collect())
             )
@@ -91,21 +103,39 @@ class Program:
         return query
 
     def derived(self, lookup: Lookup, combinations: pa.Table) -> pa.Table:
-        """The derived columns of each combination, with its number as `<lookup>__at`."""
+        """The derived columns of each combination, with its number as `<lookup>__at`.
+
+        Behind the last one stand those of the records that the lookup is not for, where there may be such.
+        """
+        kinds = {f"{lookup.name}__{name}": kind for name, kind in lookup.columns.items()}
+        wanted = ibis.schema(kinds).to_pyarrow()
         names = list(lookup.keys)
+        # Some at a time: of a file of nothing but changes, each combination is several objects.
+        given = (
+            zip(*batch.to_pydict().values(), strict=True) for batch in combinations.select(names).to_batches(_AT_ONCE)
+        )
+        others = () if lookup.only is None else ([(None,) * len(names)],)
+        blocks = [
+            arrow_table([list(column) for column in zip(*self._rows(lookup, each), strict=True)], wanted)
+            for each in chain(given, others)
+        ]
+        found = pa.concat_tables(blocks)
+        return found.add_column(0, f"{lookup.name}__at", pa.array(np.arange(len(found))))
+
+    def _rows(self, lookup: Lookup, combinations: Iterable[tuple[str | None, ...]]) -> Iterator[tuple[Any, ...]]:
+        """What is derived from each combination; what is derived from a recurring one is remembered."""
         known = self._derived.setdefault(lookup.name, {})
-        if len(known) > _KNOWN_COMBINATIONS:
+        has_lists = any(kind.startswith("array") for kind in lookup.columns.values())
+        if len(known) > (_KNOWN_LISTS if has_lists else _KNOWN_COMBINATIONS):
             known.clear()
-        rows = []
-        for keys in zip(*(combinations[name].to_pylist() for name in names), strict=True):
+        for keys in combinations:
             found = known.get(keys)
             if found is None:
-                values = lookup.derive(dict(zip(names, keys, strict=True)))
-                found = known[keys] = tuple(values[name] for name in lookup.columns)
-            rows.append(found)
-        columns = [list(range(len(rows))), *(list(column) for column in zip(*rows, strict=True))]
-        kinds = {f"{lookup.name}__{name}": kind for name, kind in lookup.columns.items()}
-        return arrow_table(columns, ibis.schema({f"{lookup.name}__at": "int64", **kinds}).to_pyarrow())
+                values = lookup.derive(dict(zip(lookup.keys, keys, strict=True)))
+                found = tuple(values[name] for name in lookup.columns)
+                if sum(map(len, filter(None, keys))) <= _KNOWN_CHARACTERS:
+                    known[keys] = found
+            yield found
 
 
 def _complete(name: str, rows: ir.Table) -> ir.Table:

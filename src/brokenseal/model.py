@@ -56,12 +56,15 @@ class Lookup:
         keys: Name to expression on the raw table, each a text (null where the record has none).
         derive: Plain function from the keys' values to the derived columns; never raises.
         columns: Names and Ibis types of the derived columns.
+        only: The records that it is for, on the raw table; to `derive`, all keys of the others (null included) are
+            null. None where it is for all.
     """
 
     name: str
     keys: Mapping[str, Callable[[ir.Table], ir.StringValue]]
     derive: Callable[[Mapping[str, str | None]], Mapping[str, Any]]
     columns: Mapping[str, str]
+    only: Callable[[ir.Table], ir.BooleanValue] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 What depends on a few fields that repeat from record to record (who, which client, which operation, which token) is
 derived once per distinct combination by the functions of the plain path, so that the two cannot drift apart. What
 is told by one record alone (ids, times, items) is an expression. Records with anything unusual in them are not
-taken: wrappings, changes of configuration, values of an unexpected kind.
+taken: wrappings, values of an unexpected kind.
 
 Source: Office 365 Management Activity API schema; Microsoft Purview, MailItemsAccessed.
 """
@@ -19,9 +19,9 @@ import ibis
 from brokenseal import fields, schema
 from brokenseal.errors import RecordRejected
 from brokenseal.model import Columnar, Lookup
-from brokenseal.sources._audit_cmdlets import CMDLETS
+from brokenseal.sources import _audit_columnar_changes as changes
+from brokenseal.sources._audit_columnar_keys import ANY_RECORD, PLAIN, columns, inner, is_plain, named, pairs, types
 from brokenseal.sources._audit_columnar_rows import CLIENT, SIGN_IN_COLUMNS, TOKEN, WHAT, WHO, moment, normalise
-from brokenseal.sources._audit_directory import DIRECTORY_OPERATIONS
 from brokenseal.sources._audit_mail import add_mail_rows
 from brokenseal.sources._audit_record import client_columns, event_row, token_columns
 from brokenseal.sources._audit_sign_in import OWA_AUTH, add_sign_in_rows
@@ -42,6 +42,7 @@ _SCALARS = [
     "RecordType",
     "Workload",
     "OrganizationId",
+    "OrganizationName",
     "ResultStatus",
     "UserKey",
     "UserType",
@@ -77,11 +78,13 @@ _SCALARS = [
     "SendAsUserSmtp",
     "SendOnBehalfOfUserSmtp",
 ]
+# Lists of pairs or a command line, and lists of values before and after: read where a change is, as they are written.
+_WRITTEN_OUT = ("Parameters", "ModifiedProperties")
 _WRAPPINGS = ("AuditData", "auditLogRecordType")
 
 RAW_SCHEMA: Mapping[str, str] = {
     **dict.fromkeys(_SCALARS, "string"),
-    **dict.fromkeys(_WRAPPINGS, "string"),
+    **dict.fromkeys((*_WRAPPINGS, *_WRITTEN_OUT), "string"),
     "AppAccessContext": "struct<AADSessionId: string, ClientAppId: string, "
     "IssuedAtTime: string, UniqueTokenId: string>",
     "OperationProperties": _PAIRS,
@@ -121,45 +124,36 @@ _PAYLOAD = "AuditData"
 _GUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 _TIME = r"^(1[7-9]|[2-9][0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z?$"
-# Text that may stand for a nested value, or for one that an export lost.
-_NESTED = ("{", "[", "@{", "System.Object[]", "System.Collections.")
 _ODD = "odd"
-
-_ANY_RECORD: Mapping[str, str] = {"Id": "-", "Operation": "-", "CreationTime": "2000-01-01T00:00:00"}
 
 # ---------------------------------------------------------------- derived per distinct combination
 
 
 def _rows(audit: Mapping[str, Any]) -> Rows:
-    event = event_row({**_ANY_RECORD, **audit})
+    event = event_row({**ANY_RECORD, **audit})
     rows: Rows = {"events": [event]}
     add_mail_rows(audit, event, rows)
     add_sign_in_rows(audit, event, rows)
     return rows
 
 
-def _is_plain(keys: Mapping[str, str | None]) -> bool:
-    return not any(value is not None and value.startswith(_NESTED) for value in keys.values())
-
-
 def _event_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
-    event = event_row({**_ANY_RECORD, **keys})
-    return {**{name: event[name] for name in names}, "plain": _is_plain(keys)}
+    event = event_row({**ANY_RECORD, **keys})
+    return {**{name: event[name] for name in names}, "plain": is_plain(keys.values())}
 
 
 def _client_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
     plain = {name: value for name, value in keys.items() if not name.startswith("_")}
-    extended = _pairs({"UserAgent": keys["_agent"], "additionalDetails": keys["_details"]})
+    extended = pairs({"UserAgent": keys["_agent"], "additionalDetails": keys["_details"]})
     found = client_columns({**plain, "ExtendedProperties": extended}, {"ClientAppId": keys["_inner"]})
-    is_plain = _is_plain({**plain, "_inner": keys["_inner"]})
-    return {**{name: found[name] for name in names}, "plain": is_plain}
+    return {**{name: found[name] for name in names}, "plain": is_plain((*plain.values(), keys["_inner"]))}
 
 
 def _token_columns(keys: Mapping[str, str | None], *, names: tuple[str, ...]) -> Mapping[str, Any]:
     context = {name: keys[name] for name in ("AADSessionId", "IssuedAtTime", "UniqueTokenId")}
     outer = {name: keys[name] for name in ("SessionId", "UniqueTokenIdentifier")}
     found = token_columns(outer, context)
-    return {**{name: found[name] for name in names}, "plain": _is_plain(keys)}
+    return {**{name: found[name] for name in names}, "plain": is_plain(keys.values())}
 
 
 def _what_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
@@ -169,23 +163,32 @@ def _what_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     except RecordRejected:  # no operation
         return {**dict.fromkeys(names), "kind": _ODD, "sent_kind": None, "plain": False}
     event = rows["events"][0]
-    key = event["operation_key"]
-    is_odd = key in CMDLETS or key in DIRECTORY_OPERATIONS or event["record_type"] in {None, OWA_AUTH}
-    kind = _ODD if is_odd else next((name for name in _KINDS if name in rows), "events")
-    if not is_odd and kind == "events" and _changes_items(keys, event):
-        kind = "item_changes"
-    if not is_odd and key == "attachmentaccess":
-        kind = "attachments"
     sent = rows.get("sent_messages")
     return {
         **{name: event[name] for name in names},
-        "kind": kind,
+        "kind": _kind(keys, event, rows),
         "sent_kind": sent[0]["kind"] if sent else None,
-        "plain": _is_plain(keys),
+        "plain": is_plain(keys.values()),
     }
 
 
 _KINDS = ("mail_accesses", "sent_messages", "sign_ins")
+
+
+def _kind(keys: Mapping[str, str | None], event: Mapping[str, Any], rows: Rows) -> str:
+    """What rows a record of such an operation has beside its event."""
+    key = event["operation_key"]
+    if key in changes.ONE_BY_ONE or event["record_type"] in {None, OWA_AUTH}:
+        return _ODD
+    if key == "attachmentaccess":
+        return "attachments"
+    kind = next((name for name in _KINDS if name in rows), "events")
+    if kind == "events" and _changes_items(keys, event):
+        kind = "item_changes"
+    if key in changes.AS_COLUMNS:
+        # A change that had other rows as well would need both.
+        return changes.CHANGES if kind == "events" else _ODD
+    return kind
 
 
 def _changes_items(keys: Mapping[str, str | None], event: Mapping[str, Any]) -> bool:
@@ -195,7 +198,7 @@ def _changes_items(keys: Mapping[str, str | None], event: Mapping[str, Any]) -> 
 
 
 def _access_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
-    properties = _pairs({"MailAccessType": keys["_type"], "IsThrottled": keys["_throttled"]})
+    properties = pairs({"MailAccessType": keys["_type"], "IsThrottled": keys["_throttled"]})
     # Null where the record has no such list: what it does not say is not false.
     if keys["_named"] != "true":
         properties = []
@@ -214,37 +217,20 @@ def _sign_in_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
         "RecordType": "15",
         "Actor": actors,
         "Target": [{"ID": keys["_target"]}] if keys["_target"] else [],
-        "ExtendedProperties": _pairs({"RequestType": keys["_request_type"]}),
-        "DeviceProperties": _pairs({"Id": keys["_device"]}),
+        "ExtendedProperties": pairs({"RequestType": keys["_request_type"]}),
+        "DeviceProperties": pairs({"Id": keys["_device"]}),
     }
     row = _rows(record)["sign_ins"][0]
-    return {**{name: row.get(name) for name in SIGN_IN_COLUMNS}, "plain": _is_plain(keys)}
+    return {**{name: row.get(name) for name in SIGN_IN_COLUMNS}, "plain": is_plain(keys.values())}
 
 
 def _device_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
-    return {"session_id": fields.identifier(keys["_session"]), "plain": _is_plain(keys)}
+    return {"session_id": fields.identifier(keys["_session"]), "plain": is_plain(keys.values())}
 
 
 def _sent_columns(keys: Mapping[str, str | None]) -> Mapping[str, Any]:
     row = _rows({**keys, "Operation": "SendAs", "RecordType": "2"})["sent_messages"][0]
-    return {"sent_as": row["sent_as"], "plain": _is_plain(keys)}
-
-
-def _pairs(values: Mapping[str, str | None]) -> list[dict[str, str | None]]:
-    return [{"Name": name, "Value": value} for name, value in values.items()]
-
-
-def _column(raw: ir.Table, *, name: str) -> ir.StringValue:
-    return raw[name]
-
-
-def _inner(raw: ir.Table, *, outer: str, name: str) -> ir.StringValue:
-    return raw[outer][name]
-
-
-def _named(raw: ir.Table, *, column: str, name: str) -> ir.StringValue:
-    """The value of the first pair of that name."""
-    return raw[column].filter(lambda pair: pair.Name == name)[0].Value
+    return {"sent_as": row["sent_as"], "plain": is_plain(keys.values())}
 
 
 def _actors(raw: ir.Table) -> ir.StringValue:
@@ -256,23 +242,12 @@ def _first_target(raw: ir.Table) -> ir.StringValue:
     return raw.Target[0].ID
 
 
-def _in_sign_ins(raw: ir.Table, *, key: Callable[[ir.Table], ir.StringValue]) -> ir.StringValue:
-    """The key for sign-ins, null for other records, so that these are one combination."""
-    return raw.Operation.startswith("UserLog").ifelse(key(raw), ibis.null("string"))
+def _is_sign_in(raw: ir.Table) -> ir.BooleanValue:
+    return raw.Operation.startswith("UserLog")
 
-
-def _columns(*names: str) -> dict[str, Callable[[ir.Table], ir.StringValue]]:
-    return {name: partial(_column, name=name) for name in names}
-
-
-def _types(names: tuple[str, ...] | list[str], table: schema.Table = schema.EVENT) -> dict[str, str]:
-    return {column.name: column.dtype for column in table.columns if column.name in names}
-
-
-_PLAIN = {"plain": "boolean"}
 
 _SIGN_IN_KEYS: dict[str, Callable[[ir.Table], ir.StringValue]] = {
-    **_columns(
+    **columns(
         "ObjectId",
         "UserKey",
         "AppId",
@@ -285,14 +260,14 @@ _SIGN_IN_KEYS: dict[str, Callable[[ir.Table], ir.StringValue]] = {
     ),
     "_actors": _actors,
     "_target": _first_target,
-    "_request_type": partial(_named, column="ExtendedProperties", name="RequestType"),
-    "_device": partial(_named, column="DeviceProperties", name="Id"),
+    "_request_type": partial(named, column="ExtendedProperties", name="RequestType"),
+    "_device": partial(named, column="DeviceProperties", name="Id"),
 }
 
 LOOKUPS = (
     Lookup(
         name="who",
-        keys=_columns(
+        keys=columns(
             "OrganizationId",
             "UserId",
             "UserKey",
@@ -305,17 +280,17 @@ LOOKUPS = (
             "TokenTenantId",
         ),
         derive=partial(_event_columns, names=WHO),
-        columns=_types(WHO) | _PLAIN,
+        columns=types(WHO) | PLAIN,
     ),
     Lookup(
         name="what",
-        keys=_columns("Operation", "RecordType", "Workload", "ResultStatus", "ErrorNumber"),
+        keys=columns("Operation", "RecordType", "Workload", "ResultStatus", "ErrorNumber"),
         derive=_what_columns,
-        columns=_types(WHAT) | {"kind": "string", "sent_kind": "string"} | _PLAIN,
+        columns=types(WHAT) | {"kind": "string", "sent_kind": "string"} | PLAIN,
     ),
     Lookup(
         name="client",
-        keys=_columns(
+        keys=columns(
             "ClientIP",
             "ClientIPAddress",
             "ActorIpAddress",
@@ -328,54 +303,55 @@ LOOKUPS = (
             "UserAgent",
         )
         | {
-            "_inner": partial(_inner, outer="AppAccessContext", name="ClientAppId"),
-            "_agent": partial(_named, column="ExtendedProperties", name="UserAgent"),
-            "_details": partial(_named, column="ExtendedProperties", name="additionalDetails"),
+            "_inner": partial(inner, outer="AppAccessContext", name="ClientAppId"),
+            "_agent": partial(named, column="ExtendedProperties", name="UserAgent"),
+            "_details": partial(named, column="ExtendedProperties", name="additionalDetails"),
         },
         derive=partial(_client_columns, names=CLIENT),
-        columns=_types(CLIENT) | _PLAIN,
+        columns=types(CLIENT) | PLAIN,
     ),
     Lookup(
         name="token",
-        keys=_columns("SessionId", "UniqueTokenIdentifier")
+        keys=columns("SessionId", "UniqueTokenIdentifier")
         | {
-            name: partial(_inner, outer="AppAccessContext", name=name)
+            name: partial(inner, outer="AppAccessContext", name=name)
             for name in ("AADSessionId", "IssuedAtTime", "UniqueTokenId")
         },
         derive=partial(_token_columns, names=TOKEN),
-        columns=_types(TOKEN) | _PLAIN,
+        columns=types(TOKEN) | PLAIN,
     ),
     Lookup(
         name="access",
-        keys=_columns("RecordType")
+        keys=columns("RecordType")
         | {
-            "_type": partial(_named, column="OperationProperties", name="MailAccessType"),
-            "_throttled": partial(_named, column="OperationProperties", name="IsThrottled"),
+            "_type": partial(named, column="OperationProperties", name="MailAccessType"),
+            "_throttled": partial(named, column="OperationProperties", name="IsThrottled"),
             "_named": lambda raw: (raw.OperationProperties.length() > 0).cast("string"),
         },
         derive=_access_columns,
-        columns=_types(["access_type", "is_throttled"], schema.MAIL_ACCESS),
+        columns=types(["access_type", "is_throttled"], schema.MAIL_ACCESS),
     ),
     Lookup(
         name="sign_in",
-        keys={name: partial(_in_sign_ins, key=key) for name, key in _SIGN_IN_KEYS.items()},
+        keys=_SIGN_IN_KEYS,
         derive=_sign_in_columns,
-        columns=_types(SIGN_IN_COLUMNS, schema.SIGN_IN) | _PLAIN,
+        columns=types(SIGN_IN_COLUMNS, schema.SIGN_IN) | PLAIN,
+        only=_is_sign_in,
     ),
     Lookup(
         name="device",
-        keys={
-            "_session": partial(_in_sign_ins, key=partial(_named, column="DeviceProperties", name="SessionId")),
-        },
+        keys={"_session": partial(named, column="DeviceProperties", name="SessionId")},
         derive=_device_columns,
-        columns=_types(["session_id"], schema.SIGN_IN) | _PLAIN,
+        columns=types(["session_id"], schema.SIGN_IN) | PLAIN,
+        only=_is_sign_in,
     ),
     Lookup(
         name="sent",
-        keys=_columns("SendAsUserSmtp", "SendOnBehalfOfUserSmtp"),
+        keys=columns("SendAsUserSmtp", "SendOnBehalfOfUserSmtp"),
         derive=_sent_columns,
-        columns=_types(["sent_as"], schema.SENT_MESSAGE) | _PLAIN,
+        columns=types(["sent_as"], schema.SENT_MESSAGE) | PLAIN,
     ),
+    changes.LOOKUP,
 )
 
 # ---------------------------------------------------------------- which rows
@@ -383,7 +359,9 @@ LOOKUPS = (
 
 def _takes(wide: ir.Table) -> ir.BooleanValue:
     unwrapped = ibis.and_(*(wide[name].isnull() for name in _WRAPPINGS))
-    plain = ibis.and_(*(wide[f"{each.name}__plain"] for each in LOOKUPS if "plain" in each.columns))
+    plain = ibis.and_(
+        *(wide[f"{each.name}__plain"] for each in LOOKUPS if "plain" in each.columns and each is not changes.LOOKUP)
+    )
     is_sign_in = wide.what__kind == "sign_ins"
     return ibis.and_(
         wide.Id.re_search(_GUID),
@@ -392,6 +370,7 @@ def _takes(wide: ir.Table) -> ir.BooleanValue:
         wide.what__kind != _ODD,
         unwrapped,
         plain,
+        changes.are_clear(wide),
         _is_text(wide.ObjectId),
         _is_text(wide.AuthType),
         _is_text(wide.TokenType),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from brokenseal import schema
+from brokenseal.sources import _audit_columnar_changes as changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,7 @@ def moment(text: ir.StringValue) -> ir.TimestampValue:
 
 def normalise(wide: ir.Table) -> Mapping[str, ir.Table]:
     """As `Columnar.normalise`."""
+    changed = wide.filter(wide.what__kind == changes.CHANGES)
     return {
         "events": wide.select("record_no", **_event(wide)),
         "mail_accesses": _accesses(wide),
@@ -69,6 +71,8 @@ def normalise(wide: ir.Table) -> Mapping[str, ir.Table]:
         "sign_ins": _sign_ins(wide),
         "sent_messages": _sent(wide),
         "item_changes": _item_changes(wide),
+        "config_changes": changes.config_changes(changed, _shared(changed, schema.CONFIG_CHANGE)),
+        "change_settings": changes.change_settings(changed, _shared(changed, schema.CHANGE_SETTING)),
     }
 
 

@@ -56,7 +56,8 @@ def _new(properties: Properties, *names: str) -> str | None:
 
 def _target(audit: Record, kind: int) -> str | None:
     for entry in objects_in(audit.get("Target")):
-        if fields.integer(entry.get("Type")) == kind and (text := fields.text_of(entry.get("ID") or entry.get("Id"))):
+        text = fields.text_of(entry.get("ID")) or fields.text_of(entry.get("Id"))
+        if text is not None and fields.integer(entry.get("Type")) == kind:
             return text
     return None
 
