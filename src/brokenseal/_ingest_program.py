@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 PLACE_BITS: Final = 32
 """In what is written, `record_no` has the number of the input above as many bits, and the record's own below."""
 
+_DERIVED_AT_ONCE: Final = 8_192
+# What is remembered of combinations: fewer where lists of rows are derived from them, a few KiB each, and none with
+# much text, which hardly recurs.
 _KNOWN_COMBINATIONS: Final = 200_000
-_AT_ONCE: Final = 8_192
 _KNOWN_LISTS: Final = 20_000
-"""Of combinations from which lists of rows are derived, a few KiB each, fewer are remembered,"""
 _KNOWN_CHARACTERS: Final = 1_000
-"""and none with more text, which hardly recurs."""
 
 _TABLES = {table.name: table for table in schema.RECORD_TABLES}
 
@@ -111,9 +111,8 @@ class Program:
         wanted = ibis.schema(kinds).to_pyarrow()
         names = list(lookup.keys)
         # Some at a time: of a file of nothing but changes, each combination is several objects.
-        given = (
-            zip(*batch.to_pydict().values(), strict=True) for batch in combinations.select(names).to_batches(_AT_ONCE)
-        )
+        batches = combinations.select(names).to_batches(_DERIVED_AT_ONCE)
+        given = (zip(*batch.to_pydict().values(), strict=True) for batch in batches)
         others = () if lookup.only is None else ([(None,) * len(names)],)
         blocks = [
             arrow_table([list(column) for column in zip(*self._rows(lookup, each), strict=True)], wanted)

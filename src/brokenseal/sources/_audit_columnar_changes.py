@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 CHANGES: Final = "changes"
 """Kind of a record whose changes are read as columns."""
 
-_IN_MAILBOXES = frozenset(
+ONE_BY_ONE: Final = frozenset(
     {"updateinboxrules", "addfolderpermissions", "modifyfolderpermissions", "removefolderpermissions"}
 )
-AS_COLUMNS: Final = (CMDLETS.keys() | DIRECTORY_OPERATIONS.keys()) - _IN_MAILBOXES
-ONE_BY_ONE: Final = _IN_MAILBOXES
+AS_COLUMNS: Final = (CMDLETS.keys() | DIRECTORY_OPERATIONS.keys()) - ONE_BY_ONE
 
 # As exports write them, but for the case; an operation that is written otherwise goes one by one.
 _WRITTEN: Final = sorted(
     {form + end for key in AS_COLUMNS for form in (key, key.replace(" - ", " – ")) for end in ("", ".")}
 )
 
+_SCALARS = ("Operation", "ObjectId", "UserId", "UserKey", "UserType", "OrganizationName")
 _OWN = [name for name in schema.CONFIG_CHANGE.names if name not in schema.EVENT.names or name == "object_id"]
 _SETTING = ("name", "name_key", "new_value", "old_value")
 
@@ -118,9 +118,6 @@ def _targets(text: str | None, count: int) -> list[dict[str, str]]:
     if len(found) != count:
         raise ValueError
     return found
-
-
-_SCALARS = ("Operation", "ObjectId", "UserId", "UserKey", "UserType", "OrganizationName")
 
 
 def _written_targets(raw: ir.Table) -> ir.StringValue:
