@@ -151,14 +151,24 @@ def _scala_version(home: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-    try:
+    """End a process and what it runs, which would go on writing to the folder while that is removed."""
+    _signalled(process, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOPPED_S)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    until = time.monotonic() + STOPPED_S
+    while _signalled(process, signal.SIGKILL) and time.monotonic() < until:
+        process.poll()
+        time.sleep(0.05)
+    process.wait()
+
+
+def _signalled(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Tell all of a process's group; False where none of it is left."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
