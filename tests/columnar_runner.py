@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 
+from hypothesis import HealthCheck, settings
+
 import brokenseal._ingest_reading
 import brokenseal.ingest
 from brokenseal.ingest import ingest
@@ -13,6 +15,16 @@ from brokenseal.store import Store
 
 ENCODING = ("utf-8", "strict")
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+# Each example is a file of its own, with many records: small ones would find little.
+WHOLE_FILES = settings(
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.large_base_example,
+        HealthCheck.data_too_large,
+    ],
+)
 
 
 def stored(folder, texts: list[str], *, fast: bool, monkeypatch, but_not: str = "") -> tuple[dict[str, list], int]:

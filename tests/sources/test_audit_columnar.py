@@ -9,7 +9,7 @@ import json
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import brokenseal._ingest_reading
@@ -372,16 +372,7 @@ RECORDS = st.builds(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.large_base_example,
-        HealthCheck.data_too_large,
-    ],
-)
+@settings(columnar_runner.WHOLE_FILES, max_examples=4)
 @given(records=st.lists(RECORDS, min_size=60, max_size=120))
 def test_generated_records_give_the_same_rows_on_both_paths(tmp_path, monkeypatch, records):
     """Property: columnar == plain, whatever stands in the fields."""

@@ -6,7 +6,7 @@ import json
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import brokenseal._ingest_segments
@@ -169,16 +169,7 @@ RECORDS = st.builds(
 )
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.large_base_example,
-        HealthCheck.data_too_large,
-    ],
-)
+@settings(columnar_runner.WHOLE_FILES, max_examples=4)
 @given(records=st.lists(RECORDS, min_size=100, max_size=200))
 def test_generated_changes_give_the_same_rows_on_both_paths(tmp_path, monkeypatch, records):
     """Property: columnar == plain, whatever stands in the fields of a change."""

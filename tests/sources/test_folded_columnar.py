@@ -7,12 +7,12 @@ import io
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brokenseal import schema
 from brokenseal.sources import _columnar_values, entra_sign_in, graph_activity, message_trace
-from columnar_runner import assert_alike
+from columnar_runner import WHOLE_FILES, assert_alike
 
 ID = "6b0e63a5-0000-4000-8000-{:012x}"
 TENANT = "11111111-1111-4111-8111-111111111111"
@@ -268,16 +268,7 @@ RECORDS = st.tuples(
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-@settings(
-    max_examples=2,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.large_base_example,
-        HealthCheck.data_too_large,
-    ],
-)
+@settings(WHOLE_FILES, max_examples=2)
 @given(changes=st.lists(RECORDS, min_size=60, max_size=150))
 def test_generated_records_give_the_same_rows_on_both_paths(tmp_path, monkeypatch, kind, changes):
     """Property: columnar == plain, whatever several fields hold together."""
